@@ -1,0 +1,106 @@
+"""Writes what in docs/ follows from the code: the tables of operations, errors, library and limits, and the pictures.
+
+Run as ``python -m docs.generate``; ``generated_texts`` gives the same as a dict, by which a test finds stale pages.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+
+import graphc
+from docs.errors_page import errors_page
+from docs.markdown_text import code, table
+from docs.operations_page import operations_page
+from graphc.backends import drawing
+from graphc.backends.dot import View, dot
+from graphc.frontends import arithmetic, elementwise, session
+from graphc.frontends.library import library
+
+DOCS = Path(__file__).parent
+
+
+def generated_texts() -> dict[str, str]:
+    """The text of each generated file, by its path in docs/."""
+    language = (DOCS / "language.md").read_text(encoding="utf-8")
+    for name, section in {"library": library_section(), "limits": limits_section()}.items():
+        language = _replaced(language, name, section)
+    pictures = {f"figures/{name}.dot": picture.text() for name, picture in PICTURES.items()}
+    return {"operations.md": operations_page(), "errors.md": errors_page(), "language.md": language, **pictures}
+
+
+def main() -> None:
+    """Write the files, and each picture as SVG beside its DOT text."""
+    for path, text in generated_texts().items():
+        (DOCS / path).write_text(text, encoding="utf-8")
+        if path.endswith(".dot"):
+            svg = drawing.layout(text, "svg")
+            (DOCS / path).with_suffix(".svg").write_bytes(svg)
+
+
+def _replaced(page: str, name: str, section: str) -> str:
+    """A page with the part between the comments ``<!-- name -->`` and ``<!-- end name -->`` replaced."""
+    start, end = f"<!-- {name}: written by docs/generate.py -->\n", f"<!-- end {name} -->\n"
+    before, _, rest = page.partition(start)
+    _, _, after = rest.partition(end)
+    assert after or page.endswith(end), f"language.md has no place for {name}"
+    return f"{before}{start}\n{section}\n{end}{after}"
+
+
+def library_section() -> str:
+    """The tables of the library, by file."""
+    files = dict.fromkeys(function.source for function in library().values())
+    parts = []
+    for source in files:
+        tree = ast.parse(source.text)
+        rows = [
+            [code(f"{part.name}({ast.unparse(part.args)})"), " ".join((ast.get_docstring(part) or "").split())]
+            for part in tree.body
+            if isinstance(part, ast.FunctionDef)
+        ]
+        title = source.name.removesuffix(".gc").capitalize()
+        parts.append(f"### {title}\n\n{ast.get_docstring(tree)}\n\n{table(['function', 'is'], rows)}")
+    return "\n".join(parts)
+
+
+def limits_section() -> str:
+    """The bounds of the language."""
+    rows = [
+        ("characters in a model", session.MAX_TEXT),
+        ("nesting of expressions and blocks, also in `a + b + c + …`", session.MAX_DEPTH),
+        ("steps to read a model and those that it uses, loops unrolled", session.MAX_STEPS),
+        ("functions that call each other", session.MAX_CALLS),
+        ("items of a list, rounds of one loop", session.MAX_ITEMS),
+        ("characters in a text", session.MAX_STRING),
+        ("bits of a whole number", arithmetic.MAX_INT.bit_length()),
+        ("terms of a size", arithmetic.MAX_TERMS),
+        ("operations of an `@elementwise` function", elementwise.MAX_OPERATIONS),
+        ("nodes of a picture (`.dot` has no limit)", drawing.MOST_NODES),
+    ]
+    return table(["at most", "how many"], [[what, f"{number:,}"] for what, number in rows])
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the documentation."""
+
+    model: str
+    view: View
+
+    def text(self) -> str:
+        """Its DOT text."""
+        model = graphc.compile(DOCS.parent / "examples" / f"{self.model}.gc", gradient=self.view != "forward")
+        drawn = model.graph if self.view == "forward" else model.joint
+        return dot(drawn, view=self.view, title=model.name)
+
+
+PICTURES: dict[str, Picture] = {
+    "figure1": Picture("figure1", "joint"),
+    "figure2": Picture("figure2", "forward"),
+    "linear_regressor": Picture("linear_regressor", "joint"),
+}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Files that are whole or not there: text or bytes in, a file beside a temporary one, put in place by a rename."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+
+def write_atomic(path: str | os.PathLike[str], data: str | bytes) -> None:
+    """Write a file so that nobody ever sees half of it; text becomes UTF-8 with ``\\n`` line ends.
+
+    What is not a regular file (a pipe, a device) is written to directly; a link stays a link.
+
+    Raises
+    ------
+    OSError
+        When the folder does not exist or cannot be written to; the old file, if any, is untouched.
+    """
+    content = data.encode() if isinstance(data, str) else data
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        target.write_bytes(content)
+        return
+    temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.tmp")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)

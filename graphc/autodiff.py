@@ -1,0 +1,329 @@
+"""Reverse mode: the chain rule as a transformation of the DAG.
+
+`backpropagate` adds cotangents to a graph under construction; `differentiate` makes the joint graph of a finished one.
+Unbroadcasting, summing at fan-out, symbolic zeros and skipping what reaches no variable happen here and in no rule.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
+from typing import cast
+
+from graphc.builder import Builder, Operand, Step, Value, rebuild
+from graphc.diagnostics import Diagnostic
+from graphc.errors import GraphcError
+from graphc.graph import Graph, Node
+from graphc.op import OPS
+from graphc.ops.axes import unbroadcast
+from graphc.symbolic import partials
+from graphc.tensor_type import TensorType, TupleType
+
+Edge = tuple[Node, int]
+"""An operand edge: the user and the operand's position."""
+Part = tuple[int | None, Node]
+"""What one user sends to an operand: a cotangent, and which result it belongs to where there are several."""
+
+
+@dataclass(frozen=True)
+class Cotangents:
+    """What a reverse pass found, by nodes of the builder it ran in.
+
+    Attributes
+    ----------
+    nodes : mapping
+        From each active node to its cotangent.
+    contributions : mapping
+        From each edge (user, operand position) to what flows back along it; a node's cotangent is their sum.
+    zero : tuple of str
+        The variables whose gradient is zero by convention: every path runs through a piecewise constant op.
+    """
+
+    nodes: Mapping[Node, Node]
+    contributions: Mapping[Edge, Node]
+    zero: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Joint:
+    """A forward graph and its gradient as one graph.
+
+    Attributes
+    ----------
+    graph : Graph
+        Its outputs are the forward outputs, then ``d_<name>`` for each variable.
+    seeds : mapping of str to Node
+        The cotangents of the outputs that were differentiated, as inputs called ``d_<output>``.
+    gradients : mapping of str to str
+        From the name of each variable to the output that is its gradient.
+    nodes : mapping of Node to Node
+        From the nodes of the forward graph to their copies in ``graph``.
+    cotangents, contributions, zero
+        See `Cotangents`; keys and values are nodes of ``graph``.
+    """
+
+    graph: Graph
+    seeds: Mapping[str, Node]
+    gradients: Mapping[str, str]
+    nodes: Mapping[Node, Node]
+    cotangents: Mapping[Node, Node]
+    contributions: Mapping[Edge, Node]
+    zero: tuple[str, ...]
+
+
+def differentiate(graph: Graph, outputs: Sequence[str], variables: Mapping[str, Node], *, check: bool = True) -> Joint:
+    """The joint graph: the forward graph and the vector-Jacobian product of some of its outputs.
+
+    Parameters
+    ----------
+    graph : Graph
+    outputs : sequence of str
+        The outputs to differentiate; each gets its cotangent (the seed) as a further input.
+    variables : mapping of str to Node
+        What to differentiate with respect to: parameters, inputs, or any other node of the graph.
+    check : bool
+        False when `check_dependence` was already asked about a graph that this one was rewritten from; what the
+        rewriting disconnected has a gradient of zero.
+
+    Raises
+    ------
+    GraphcError
+        See `check_dependence`.
+    """
+    if check:
+        check_dependence(graph, [graph.outputs[name] for name in outputs], variables)
+    builder = Builder(intern=True)
+    mapping = rebuild(graph, builder, step=apart(builder, variables.values()))
+    wrt = {name: mapping.get(node, node) for name, node in variables.items()}
+    taken = {str(node.attrs["name"]) for node in (*graph.inputs, *graph.params)}
+    seeds = {name: _seed(builder, name, mapping[graph.outputs[name]], taken) for name in outputs}
+    pairs = [(mapping[graph.outputs[name]], seed) for name, seed in seeds.items()]
+    found = backpropagate(builder, pairs, wrt)
+    gradients = {name: f"d_{name}" for name in wrt}
+    results = {gradients[name]: found.nodes[node] for name, node in wrt.items()}
+    joined = builder.finish({**{name: mapping[node] for name, node in graph.outputs.items()}, **results}, doc=graph.doc)
+    live = joined.operand_table
+    return Joint(
+        graph=joined,
+        seeds=seeds,
+        gradients=gradients,
+        nodes={old: new for old, new in mapping.items() if new in live},
+        cotangents={node: ct for node, ct in found.nodes.items() if node in live and ct in live},
+        contributions={edge: ct for edge, ct in found.contributions.items() if edge[0] in live and ct in live},
+        zero=found.zero,
+    )
+
+
+def backpropagate(builder: Builder, outputs: Sequence[tuple[Node, Node]], variables: Mapping[str, Node]) -> Cotangents:
+    """Add the cotangents of some nodes to a graph under construction.
+
+    Parameters
+    ----------
+    builder : Builder
+    outputs : sequence of (Node, Node)
+        Nodes to differentiate, each with its cotangent.
+    variables : mapping of str to Node
+        A variable that no cotangent reaches gets zeros; `check_dependence` tells whether that is right.
+    """
+    schedule = _between(builder, [node for node, _ in outputs], variables.values())
+    parts: dict[Node, list[Part]] = {}
+    for node, seed in outputs:
+        parts.setdefault(node, []).append((None, seed))
+    cotangents: dict[Node, Node] = {}
+    contributions: dict[Edge, Node] = {}
+    active = set(schedule)
+    for node in reversed(schedule):
+        if node not in parts:
+            continue
+        with _place_of(builder, node):
+            ct = _collected(builder, node, parts.pop(node))
+            if isinstance(ct, Value):
+                cotangents[node] = ct.node
+                builder.name(ct.node, *(f"d_{name}" for name in builder.names.get(node, {})))
+            for position, part in _operand_cotangents(builder, node, ct, active):
+                contributions[node, position] = part[1]
+                parts.setdefault(builder.operands(node)[position], []).append(part)
+    zero = tuple(name for name, node in variables.items() if node not in cotangents)
+    for name in zero:
+        cotangents[variables[name]] = _zeros(builder, variables[name].tensor).node
+    return Cotangents(cotangents, contributions, zero)
+
+
+def check_dependence(graph: Graph | Builder, outputs: Sequence[Node], variables: Mapping[str, Node]) -> None:
+    """Refuse variables that no derivative can reach.
+
+    Raises
+    ------
+    GraphcError
+        GC301 when every path from the outputs to a variable is cut by an op that is not differentiable, GC302 when
+        there is none. A piecewise constant op (`sign`) cuts nothing: its derivative is zero by convention.
+    """
+    reachable = _differentiably_reached(graph, outputs)
+    faults = [_unreached(graph, outputs, name, node) for name, node in variables.items() if node not in reachable]
+    if faults:
+        raise GraphcError(*faults)
+
+
+def _differentiably_reached(graph: Graph | Builder, outputs: Sequence[Node]) -> set[Node]:
+    found, stack = set(outputs), list(outputs)
+    while stack:
+        for operand in _differentiable(graph, stack.pop()):
+            if operand not in found:
+                found.add(operand)
+                stack.append(operand)
+    return found
+
+
+def apart(builder: Builder, variables: Iterable[Node]) -> Step:
+    """The step of a rebuild that keeps variables apart from equal nodes, whose cotangents they would share."""
+    own = {node for node in variables if node.op.name not in ("input", "param")}
+
+    def step(node: Node, operands: tuple[Node, ...]) -> Node | None:
+        return builder.fresh(node.op, operands, node.attrs, node.type) if node in own else None
+
+    return step
+
+
+def _between(builder: Builder, outputs: Sequence[Node], variables: Iterable[Node]) -> list[Node]:
+    """The nodes that some output depends on and that depend on a variable along differentiable edges, in order."""
+    first = min((node.serial for node in variables), default=0)
+    needed, stack = set(outputs), list(outputs)
+    while stack:
+        for operand in builder.operands(stack.pop()):
+            if operand not in needed and operand.serial >= first:
+                needed.add(operand)
+                stack.append(operand)
+    active = {node for node in variables if node in needed}
+    schedule = []
+    for node in sorted(needed, key=lambda node: node.serial):
+        operands = builder.operands(node)
+        if node in active or any(operands[p] in active for p in differentiable_operands(node, operands)):
+            active.add(node)
+            schedule.append(node)
+    return schedule
+
+
+def differentiable_operands(node: Node, operands: Sequence[Node]) -> list[int]:
+    """The positions of operands that can get a cotangent from this node."""
+    if not carries_cotangent(node) or node.op is OPS["stop_gradient"]:
+        return []
+    return [position for position, operand in enumerate(operands) if carries_cotangent(operand)]
+
+
+def carries_cotangent(node: Node) -> bool:
+    """Whether a node's values are floats, so that a derivative with respect to it can exist."""
+    return isinstance(node.type, TupleType) or node.type.is_float
+
+
+def _operand_cotangents(
+    builder: Builder, node: Node, ct: Value | tuple[Value, ...], active: set[Node]
+) -> list[tuple[int, Part]]:
+    operands = builder.operands(node)
+    wanted = [p for p in reversed(differentiable_operands(node, operands)) if operands[p] in active]
+    if not wanted:
+        return []
+    if node.op is OPS["item"]:
+        assert isinstance(ct, Value)
+        return [(0, (cast(int, node.attrs["index"]), ct.node))]
+    values = [builder.value(operand) for operand in operands]
+    if node.op.elementwise is not None:
+        assert isinstance(ct, Value)
+        found = {p: _elementwise_cotangent(builder, node, ct, values, p) for p in wanted}
+    else:
+        assert node.op.vjp is not None, f"{node.op} has no derivative rule"
+        results = node.op.vjp(ct, builder.value(node), *values, **node.attrs)
+        found = {p: results[p] for p in wanted}
+    return [(p, (None, value.node)) for p, value in found.items() if value is not None]
+
+
+def _elementwise_cotangent(builder: Builder, node: Node, ct: Value, operands: Sequence[Value], p: int) -> Value | None:
+    partial = partials(node.op)[p]
+    if partial is None:
+        return None
+    factor = partial(builder.value(node), *operands)
+    return unbroadcast(_scaled(ct, factor), operands[p].type)
+
+
+def _scaled(ct: Value, factor: Operand) -> Value:
+    if isinstance(factor, (int, float)) and factor in (1, -1):
+        return ct if factor == 1 else -ct
+    return ct * factor
+
+
+def _collected(builder: Builder, node: Node, parts: Sequence[Part]) -> Value | tuple[Value, ...]:
+    """The cotangent of a node: what its users sent, added; of a node with several results, one for each."""
+    if not isinstance(node.type, TupleType):
+        return _sum([builder.value(part) for _, part in parts])
+    sent = [[builder.value(part) for index, part in parts if index == k] for k in range(len(node.type.items))]
+    return tuple(
+        _sum(found) if found else _zeros(builder, type) for found, type in zip(sent, node.type.items, strict=True)
+    )
+
+
+def _sum(parts: Sequence[Value]) -> Value:
+    # Users were met last first; their contributions are added in the order of the model.
+    return reduce(lambda total, part: total + part, reversed(parts))
+
+
+def _zeros(builder: Builder, type: TensorType) -> Value:
+    return OPS["broadcast_to"](builder.constant(0.0, type.dtype), shape=type.shape)
+
+
+def _seed(builder: Builder, output: str, node: Node, taken: set[str]) -> Node:
+    name = f"d_{output}"
+    while name in taken:
+        name += "_"
+    return builder.input(name, node.tensor).node
+
+
+def _place_of(builder: Builder, node: Node) -> AbstractContextManager[None]:
+    return builder.at(tuple(builder.spans.get(node, ())), tuple(builder.scopes.get(node, ())))
+
+
+def _path(graph: Graph | Builder, roots: Sequence[Node], target: Node) -> list[Node]:
+    """A shortest path from one of the roots down to a node, along operands; empty when there is none."""
+    came_from: dict[Node, Node | None] = dict.fromkeys(roots)
+    queue = deque(roots)
+    while queue:
+        node = queue.popleft()
+        if node is target:
+            return _walked(came_from, node)
+        for operand in graph.operands(node):
+            if operand not in came_from:
+                came_from[operand] = node
+                queue.append(operand)
+    return []
+
+
+def _walked(came_from: Mapping[Node, Node | None], end: Node) -> list[Node]:
+    path, node = [end], came_from[end]
+    while node is not None:
+        path.append(node)
+        node = came_from[node]
+    return path[::-1]
+
+
+def _unreached(graph: Graph | Builder, roots: Sequence[Node], name: str, variable: Node) -> Diagnostic:
+    root = next(iter(graph.names.get(roots[0], ())), "the output")
+    path = _path(graph, roots, variable)
+    declared = tuple((span, f"{name} is declared here") for span in tuple(graph.spans.get(variable, ()))[:1])
+    if not path:
+        span = declared[0][0] if declared else None
+        return Diagnostic("GC302", f"{root} does not depend on {name}", span, f"{name} is not used in {root}")
+    cut = next((node for node in path if not carries_cotangent(node)), None) or next(
+        node for node, below in pairwise(path) if below not in _differentiable(graph, node)
+    )
+    # A cast was put in by the compiler; nobody would look for it.
+    words = " ← ".join([root, *(node.op.name for node in path[:-1] if node.op.name != "cast"), name])
+    span = next(iter(graph.spans.get(cut, ())), None)
+    message = f"no gradient of {root} reaches {name}: {cut.op.name} is not differentiable"
+    return Diagnostic("GC301", message, span, f"the only path stops here: {words}", declared)
+
+
+def _differentiable(graph: Graph | Builder, node: Node) -> list[Node]:
+    operands = graph.operands(node)
+    return [operands[p] for p in differentiable_operands(node, operands)]

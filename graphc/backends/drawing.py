@@ -1,0 +1,138 @@
+"""Layout: DOT text in, a picture out, by `pygraphviz` in this process or else by the ``dot`` program."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from graphc.atomic import write_atomic
+from graphc.autodiff import Joint
+from graphc.backends.dot import VIEWS, View, dot
+from graphc.diagnostics import Diagnostic
+from graphc.errors import GraphcError
+
+if TYPE_CHECKING:
+    from graphc.graph import Graph
+
+FORMATS = ("svg", "png", "pdf", "dot")
+MOST_NODES = 2500
+"""Beyond this a layout takes minutes, and nobody could read it."""
+
+GET_GRAPHVIZ = 'pip install "pygraphviz>=2.0"'
+"""The one command that brings a layout engine: from 2.0 on its wheel holds Graphviz."""
+
+
+def draw(path: str | os.PathLike[str], drawn: Graph | Joint, *, view: str = "joint", title: str | None = None) -> Path:
+    """Draw a graph into a file, whose ending says the format.
+
+    Parameters
+    ----------
+    path : str or path
+        Ends in ``.svg``, ``.png``, ``.pdf`` or ``.dot``; the last needs no Graphviz.
+    drawn, view
+        See `graphc.backends.dot.dot`.
+    title : str, optional
+        By default the name of the file without its ending.
+
+    Raises
+    ------
+    GraphcError
+        GC401 for a graph that is too large, GC403 for a format or view that there is not, GC404 when no layout engine
+        is installed.
+    """
+    target = Path(path)
+    format = picture_format(target)
+    if format != "dot":
+        _check_size(drawn.graph if isinstance(drawn, Joint) else drawn)
+    write_atomic(target, layout(dot(drawn, view=_view(view), title=title or target.stem), format))
+    return target
+
+
+def picture_format(path: str | os.PathLike[str]) -> str:
+    """The format that a file's ending asks for.
+
+    Examples
+    --------
+    >>> picture_format("net.SVG")
+    'svg'
+    """
+    format = Path(path).suffix.lower().removeprefix(".")
+    if format not in FORMATS:
+        message = (
+            f"expected a picture that ends in {_or([f'.{known}' for known in FORMATS])}, found {Path(path).name!r}"
+        )
+        raise GraphcError(Diagnostic("GC403", message))
+    return format
+
+
+def _check_size(graph: Graph) -> None:
+    if len(graph.nodes) > MOST_NODES:
+        message = f"a picture has at most {MOST_NODES} nodes, found {len(graph.nodes)}"
+        raise GraphcError(Diagnostic("GC401", message, hint="`.dot` files have no limit"))
+
+
+def _view(name: str) -> View:
+    for view in VIEWS:
+        if view == name:
+            return view
+    raise GraphcError(Diagnostic("GC403", f"expected the view {_or(VIEWS)}, found {name!r}"))
+
+
+def layout(text: str, format: str) -> bytes:
+    """The picture of a DOT text in one of `FORMATS`; DOT itself is passed on as it is.
+
+    Raises
+    ------
+    GraphcError
+        GC404 when neither pygraphviz nor ``dot`` is there, or Graphviz fails.
+    """
+    if format == "dot":
+        return text.encode()
+    engine = layout_engine()
+    if engine is None:
+        message = f"expected pygraphviz 2.0 or the program dot for {format} pictures, found neither"
+        hint = f"`{GET_GRAPHVIZ}` brings Graphviz along; .dot files need neither"
+        raise GraphcError(Diagnostic("GC404", message, hint=hint))
+    return _by_pygraphviz(text, format) if engine == "pygraphviz" else _by_program(text, format)
+
+
+def layout_engine() -> str | None:
+    """What pictures are laid out by: ``pygraphviz``, ``dot``, or None when neither is installed."""
+    if importlib.util.find_spec("pygraphviz") is not None and _is_current():
+        return "pygraphviz"
+    return "dot" if shutil.which("dot") else None
+
+
+def _is_current() -> bool:
+    """Whether pygraphviz is 2.0 or later; older ones need Graphviz's programs and write to its stderr."""
+    from importlib.metadata import version
+
+    return int(version("pygraphviz").split(".")[0]) >= 2
+
+
+def _by_pygraphviz(text: str, format: str) -> bytes:
+    import pygraphviz
+
+    # It writes to stderr that large graphs take long.
+    with contextlib.redirect_stderr(io.StringIO()):
+        drawn = pygraphviz.AGraph(text).draw(format=format, prog="dot")
+    assert isinstance(drawn, bytes)
+    return drawn
+
+
+def _by_program(text: str, format: str) -> bytes:
+    done = subprocess.run(["dot", f"-T{format}"], input=text.encode(), capture_output=True, check=False)
+    if done.returncode or not done.stdout:
+        reason = done.stderr.decode(errors="replace").strip() or f"exit status {done.returncode}"
+        raise GraphcError(Diagnostic("GC404", f"expected a picture from dot, found: {reason}"))
+    return done.stdout
+
+
+def _or(words: tuple[str, ...] | list[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"

@@ -1,0 +1,114 @@
+"""Functions with which generated modules check what they are given, copied into them like those of `runtime`.
+
+``_INPUTS`` and ``_PARAMS`` are the module's own tables: from a name to its dtype, its shape (ints, and names of sizes),
+its place in the model and, for labels and indices, the sizes that they stay below.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+_INPUTS: dict[str, Any] = {}
+_PARAMS: dict[str, Any] = {}
+
+
+def _checked(function: str, /, **inputs: Any) -> list[Any]:
+    """Inputs as arrays: all floats in one type; what does not fit the model is one clear error."""
+    return list(_arrays(function, _INPUTS, inputs).values())
+
+
+def _checked_with_params(function: str, params: Any, /, **inputs: Any) -> list[Any]:
+    """The parameters, then the inputs, as arrays: all floats in one type; what does not fit is one clear error."""
+    if not hasattr(params, "keys"):
+        raise TypeError(f"{function}(): params is a {type(params).__name__}, expected a dict of arrays")
+    if params.keys() != _PARAMS.keys():
+        lacking = [f"lacks {name}" for name in _PARAMS if name not in params]
+        unknown = [f"has {name}, which is not of the model" for name in params if name not in _PARAMS]
+        raise ValueError(f"{function}(): params {', '.join(lacking + unknown)}; expected {', '.join(_PARAMS)}")
+    arrays = _arrays(function, {**_PARAMS, **_INPUTS}, {**params, **inputs})
+    return [{name: arrays[name] for name in _PARAMS}, *(arrays[name] for name in inputs)]
+
+
+def _arrays(function: str, table: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Floats take the widest type among the arrays given, float32 or float64; Python numbers and integers adapt."""
+    arrays = {name: _array_of(function, table, name, value) for name, value in given.items()}
+    typed = [arrays[name].dtype for name, value in given.items() if isinstance(value, (np.ndarray, np.generic))]
+    widths = [dtype.itemsize for dtype in typed if dtype.kind == "f" and dtype.itemsize <= 8]
+    floats = ("float64" if max(widths) == 8 else "float32") if widths else None
+    sizes: dict[str, int] = {}
+    for name, array in arrays.items():
+        kind, shape, *_ = table[name]
+        dtype = np.dtype(floats if floats and kind[0] == "f" else kind)
+        if array.dtype != dtype:
+            array = _converted(function, table, name, array, dtype)
+        arrays[name] = array if array.ndim else array[()]
+        if array.shape != shape and not _fits(array.shape, shape, sizes):
+            raise ValueError(f"{function}(): {_misfit(table, arrays, name)}{_at(table, name)}")
+    for name, array in arrays.items():
+        for limit in table[name][3:]:
+            below = sizes.get(limit, np.inf) if isinstance(limit, str) else limit
+            if array.size and (array.min() < 0 or array.max() >= below):
+                wrong = array.min() if array.min() < 0 else array.max()
+                expected = f"0 to {below - 1}" if below < np.inf else "at least 0"
+                raise ValueError(f"{function}(): {name} holds {wrong}, expected {expected}{_at(table, name)}")
+    return arrays
+
+
+def _fits(found: tuple[int, ...], shape: tuple[Any, ...], sizes: dict[str, int]) -> bool:
+    """Whether a shape is the expected one; named sizes are bound by the first array that has them."""
+    return len(found) == len(shape) and all(
+        n == (sizes.setdefault(size, n) if isinstance(size, str) else size)
+        for n, size in zip(found, shape, strict=True)
+    )
+
+
+def _at(table: dict[str, Any], name: str) -> str:
+    place = table[name][2]
+    return f"  [{place}]" if place else ""
+
+
+def _array_of(function: str, table: dict[str, Any], name: str, value: Any) -> Any:
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        reason = f"{name} is no array of {table[name][0]}: {error}"
+        raise TypeError(f"{function}(): {reason}{_at(table, name)}") from None
+
+
+def _converted(function: str, table: dict[str, Any], name: str, array: Any, dtype: Any) -> Any:
+    """Integers and narrower floats become floats, integers of other widths keep their values; nothing else changes."""
+    takes = {"f": "fiub", "i": "iub", "b": "b"}[dtype.kind]
+    if not array.size or (array.dtype.kind in takes and (array.dtype.kind != "f" or array.dtype.itemsize <= 8)):
+        converted = array.astype(dtype)
+        if dtype.kind != "i" or np.can_cast(array.dtype, dtype) or (converted == array).all():
+            return converted
+    expected = {"f": "float32 or float64", "i": "integers", "b": "bool"}[dtype.kind]
+    if dtype.kind == "i" and array.dtype.kind in takes:
+        expected = f"numbers that {dtype} can hold"
+    raise TypeError(f"{function}(): {name} is {array.dtype}, expected {expected}{_at(table, name)}")
+
+
+def _misfit(table: dict[str, Any], arrays: dict[str, Any], name: str) -> str:
+    """Why an array does not fit: its own shape, or a size that another array has otherwise."""
+    found, shape = arrays[name].shape, table[name][1]
+    shown = f"({', '.join(map(str, shape))}{',' * (len(shape) == 1)})"
+    own = len(found) == len(shape) and all(isinstance(s, str) or s == n for n, s in zip(found, shape, strict=False))
+    bound: dict[str, Any] = {}
+    for other, array in arrays.items() if own else ():
+        for n, size in zip(array.shape, table[other][1], strict=False):
+            first, where = bound.setdefault(size, (n, other))
+            if other == name and isinstance(size, str) and n != first:
+                return f"{size} is {first} in {where} and {n} in {name}"
+    return f"{name} has shape {found}, expected {shown}"
+
+
+def _cotangent(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    """A cotangent in the type that its output was computed in; None stands for zeros."""
+    array = np.zeros(shape) if value is None else np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"backward(): {name} is {array.dtype}, expected floats")
+    if array.shape != shape:
+        raise ValueError(f"backward(): {name} has shape {array.shape}, expected {shape}")
+    return array.astype(dtype, copy=False)[()]

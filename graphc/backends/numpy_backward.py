@@ -1,0 +1,82 @@
+"""The generated function ``backward``, from residuals and cotangents to gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from graphc.backends.numpy_function import Scope, array_texts, dict_lines, leaf_texts, model_lines, statement_lines
+from graphc.backends.numpy_layout import INDENT, WIDTH, filled_lines, joined_lines, quoted
+from graphc.backends.numpy_sizes import Leaf, plain_sizes
+from graphc.backends.numpy_statements import Body, Spelling
+from graphc.numpy_text import float_dtype, literal
+from graphc.partition import Split
+
+
+@dataclass(frozen=True)
+class BackwardFunction:
+    """The text of ``backward``, and what residuals must hold beside the arrays of the split: sizes, and the dtype."""
+
+    lines: list[str]
+    sizes: tuple[str, ...]
+    dtype: bool
+
+
+def backward_function(
+    scope: Scope, split: Split, residuals: Mapping[str, str], variables: Sequence[str], doc: str
+) -> BackwardFunction:
+    """``backward(residuals, d_loss=1.0)``.
+
+    Parameters
+    ----------
+    scope : Scope
+    split : Split
+    residuals : mapping of str to str
+        What the residuals are called in ``forward``.
+    variables : sequence of str
+    doc : str
+    """
+    graph = split.backward
+    given = {str(node.attrs["name"]): node for node in graph.inputs}
+    seeds = [name for name in given if name not in residuals]
+    names = scope.names()
+    locals_ = {name: names.take(local) for name, local in residuals.items()}
+    arguments = {name: names.take(name) for name in seeds}
+    floats = [locals_[name] for name in residuals if given[name].tensor.is_float]
+    spelling = Spelling(scope.sizes, f"{floats[0]}.dtype" if floats else "dtype")
+    leaves = {**leaf_texts(graph, {**locals_, **arguments}), **array_texts(graph, scope.arrays)}
+    body = Body(graph, leaves, names, user_names=scope.user_names, comment=model_lines(graph, set()))
+    results = body.results({name: graph.outputs[f"d_{name}"] for name in variables})
+    statements = statement_lines(body.statements, spelling)
+    returned = dict_lines("return {", results, spelling)
+    single = len(seeds) == 1 and not given[seeds[0]].tensor.shape
+    checks = [
+        f"{INDENT}{arguments[name]} = _cotangent({quoted(name)}, {arguments[name]}, "
+        f"{spelling(literal(given[name].tensor.shape))}, {spelling(float_dtype())})"
+        for name in seeds
+    ]
+    plain = plain_sizes([Leaf(locals_[name], given[name].tensor.shape) for name in residuals])
+    found = [n for n in spelling.used_sizes if n in plain]
+    sizes = tuple(n for n in spelling.used_sizes if n not in plain)
+    carried = [*locals_.values(), *(scope.sizes[n] for n in sizes), *(["dtype"] if not floats and seeds else [])]
+    default = "=1.0" if single else "=None" if len(seeds) > 1 else ""
+    lines = [
+        *joined_lines("def backward(", ["residuals", *(f"{arguments[s]}{default}" for s in seeds)], "):", ""),
+        f"{INDENT}{doc}",
+        *(joined_lines(f"{_target(carried)} = residuals", [], "") if carried else []),
+        *(f"{INDENT}{scope.sizes[n]} = {plain[n]}" for n in found),
+        *checks,
+        *([""] if statements else []),
+        *statements,
+        *returned,
+    ]
+    return BackwardFunction(lines, sizes, not floats and bool(seeds))
+
+
+def _target(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"({names[0]},)"
+    rows = filled_lines([f"{name}," for name in names], " ", WIDTH - 2 * len(INDENT))
+    if len(rows) == 1:
+        return ", ".join(names)
+    return "\n".join(["(", *(f"{INDENT}{INDENT}{row}" for row in rows), f"{INDENT})"])

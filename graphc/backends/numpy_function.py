@@ -1,0 +1,281 @@
+"""Generated functions: the checks at their entry, the statements of a graph, what they return."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from graphc.backends.numpy_layout import INDENT, WIDTH, expression_lines, joined_lines, printable, quoted
+from graphc.backends.numpy_names import Names
+from graphc.backends.numpy_sizes import (
+    Binding,
+    Leaf,
+    bind_sizes,
+    condition_lines,
+    conditions_of,
+    place_text,
+)
+from graphc.backends.numpy_statements import Body, Comment, Spelling, Statement
+from graphc.graph import Graph, Node
+from graphc.numpy_text import float_dtype, literal, method
+from graphc.op import OPS
+from graphc.partition import reached
+from graphc.size import Size, size_names
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What all functions of a module share.
+
+    Attributes
+    ----------
+    raw : Graph
+        The model as written.
+    arguments : mapping of str to str
+        What inputs are called as arguments.
+    sizes : mapping of str to str
+        What named sizes are called.
+    arrays : mapping
+        From saved arrays to the module's names for them.
+    reserved : collection of str
+        Names that no variable may have.
+    user_names : collection of str
+        The names in the model.
+    dtype : str
+        The model's float type.
+    """
+
+    raw: Graph
+    arguments: Mapping[str, str]
+    sizes: Mapping[str, str]
+    arrays: Mapping[object, str]
+    reserved: Collection[str]
+    user_names: Collection[str]
+    dtype: str
+
+    def names(self, taken: Iterable[str] = ()) -> Names:
+        """A new scope inside a function."""
+        return Names([*self.reserved, *self.sizes.values(), *taken])
+
+
+COMMENT_WIDTH = 100
+
+Returning = Callable[[Spelling], list[str]]
+
+
+class EntryFunction:
+    """A function that takes the model's parameters and inputs, checks them, and computes a graph.
+
+    Parameters
+    ----------
+    scope : Scope
+    name : str
+    graph : Graph
+    inputs : sequence of str
+        The inputs that it takes, by their names in the model.
+    source : iterable of Node
+        The nodes of the raw graph whose conditions on sizes it checks.
+    forward : sequence of str, optional
+        The outputs that are not gradients, where others are.
+    keep : collection of Node
+        Nodes that get a name in any case.
+    """
+
+    def __init__(
+        self,
+        scope: Scope,
+        name: str,
+        graph: Graph,
+        inputs: Sequence[str],
+        source: Iterable[Node],
+        *,
+        forward: Sequence[str] | None = None,
+        keep: Collection[Node] = (),
+    ) -> None:
+        self.scope, self.name, self.graph = scope, name, graph
+        self.inputs = [str(node.attrs["name"]) for node in scope.raw.inputs if node.attrs["name"] in inputs]
+        names = scope.names([*scope.arguments.values(), *(f"d_{name}" for name in scope.raw.outputs)])
+        self.params = {str(node.attrs["name"]): names.take(str(node.attrs["name"])) for node in scope.raw.params}
+        self.spelling = Spelling(scope.sizes, self._float_text())
+        self.conditions = conditions_of(scope.raw, source)
+        plain = None if forward is None else set(reached(graph, [graph.outputs[output] for output in forward]))
+        self.body = Body(
+            graph,
+            {**leaf_texts(graph, {**scope.arguments, **self.params}), **array_texts(graph, scope.arrays)},
+            names,
+            user_names=scope.user_names,
+            comment=model_lines(graph, plain),
+            keep=keep,
+        )
+
+    def lines(self, doc: str, returning: Returning, carried: Iterable[str] = ()) -> list[str]:
+        """The text of the function.
+
+        Parameters
+        ----------
+        doc : str
+        returning : callable
+            The lines of the return statement.
+        carried : iterable of str
+            Named sizes that it needs beside those of its statements.
+        """
+        statements = self._statements(returning)
+        sizes = self._sizes(carried)
+        while sizes.missing:
+            self._take_input_with(sizes.missing[0])
+            statements = self._statements(returning)
+            sizes = self._sizes(carried)
+        conditions = [
+            line
+            for condition, place in self.conditions.items()
+            for line in condition_lines(self.name, condition, place, self._size_text)
+        ]
+        entry = [INDENT + line for line in (*sizes.lines, *conditions)]
+        arguments = [self.scope.arguments[name] for name in self.inputs]
+        signature = [*(["params"] if self.params else []), *arguments]
+        start = [
+            *joined_lines(f"def {self.name}(", signature, "):", ""),
+            f"{INDENT}{doc}",
+            *self._check_lines(arguments),
+            *self._param_lines([*entry, *statements]),
+            *entry,
+        ]
+        separator = [""] if len(start) > 2 and self.body.statements else []
+        return [*start, *separator, *statements]
+
+    def _float_text(self) -> str:
+        """The dtype of the first float among what it is given: the entry check makes them one."""
+        locals_ = {**{name: self.scope.arguments[name] for name in self.inputs}, **self.params}
+        for node in (*self.scope.raw.inputs, *self.scope.raw.params):
+            name = str(node.attrs["name"])
+            if name in locals_ and node.tensor.is_float:
+                return f"{locals_[name]}.dtype"
+        return f"np.{self.scope.dtype}"
+
+    def _statements(self, returning: Returning) -> list[str]:
+        self.spelling = Spelling(self.scope.sizes, self._float_text())
+        return [*statement_lines(self.body.statements, self.spelling), *returning(self.spelling)]
+
+    def _sizes(self, carried: Iterable[str]) -> Binding:
+        needed = [*self.spelling.used_sizes, *carried, *(n for c in self.conditions for n in size_names(c.size))]
+        leaves = [
+            Leaf(locals_[name], node.tensor.shape, declared_place(self.scope.raw, node))
+            for table, locals_ in ((self.scope.raw.inputs, self.scope.arguments), (self.scope.raw.params, self.params))
+            for node in table
+            if (name := str(node.attrs["name"])) in self.inputs or name in self.params
+        ]
+        return bind_sizes(self.name, needed, leaves, self.scope.sizes, self._size_text)
+
+    def _take_input_with(self, size: str) -> None:
+        """Take one more input, whose shape tells a size."""
+        raw = self.scope.raw
+        telling = [n for n in raw.inputs if any(size in size_names(s) for s in n.tensor.shape)]
+        names = [name for node in telling if (name := str(node.attrs["name"])) not in self.inputs]
+        assert names, f"no shape tells the size {size}"
+        self.inputs = [str(n.attrs["name"]) for n in raw.inputs if n.attrs["name"] in (names[0], *self.inputs)]
+
+    def _size_text(self, size: Size) -> str:
+        return self.spelling(literal(size))
+
+    def _check_lines(self, arguments: Sequence[str]) -> list[str]:
+        targets = [*(["params"] if self.params else []), *arguments]
+        if not targets:
+            return []
+        given = [quoted(self.name), *(["params"] if self.params else []), *(f"{name}={name}" for name in arguments)]
+        check = "_checked_with_params" if self.params else "_checked"
+        target = f"({targets[0]},)" if len(targets) == 1 else ", ".join(targets)
+        return joined_lines(f"{target} = {check}(", given, ")")
+
+    def _param_lines(self, lines: Iterable[str]) -> list[str]:
+        """The parameters that some lines name, taken out of their dict."""
+        words = words_of(lines)
+        used = [(local, f"params[{quoted(name)}]") for name, local in self.params.items() if local in words]
+        rows: list[list[tuple[str, str]]] = []
+        for pair in used:
+            if rows and len(_unpacked([*rows[-1], pair])) <= WIDTH:
+                rows[-1].append(pair)
+            else:
+                rows.append([pair])
+        return [_unpacked(row) for row in rows]
+
+
+def statement_lines(statements: Iterable[Statement], spelling: Spelling) -> list[str]:
+    """Assignments, with a comment above each run from the same model lines."""
+    lines: list[str] = []
+    last: Comment = ()
+    for statement in statements:
+        if statement.comment != last:
+            lines += [f"{INDENT}{text}" for text in statement.comment]
+            last = statement.comment
+        lines += expression_lines(f"{statement.target} = ", statement.value, spelling)
+    return lines
+
+
+def dict_lines(start: str, values: Mapping[str, ast.expr], spelling: Spelling) -> list[str]:
+    """A dict of results, with the user's names as keys."""
+    return joined_lines(start, [f"{quoted(name)}: {spelling(value)}" for name, value in values.items()], "}")
+
+
+def model_lines(graph: Graph, plain: Collection[Node] | None) -> Callable[[Node], Comment]:
+    """From a node to the model line that it comes from; it is a gradient's where the node is not among the plain."""
+
+    def comment(node: Node) -> Comment:
+        spans = graph.spans.get(node, ())
+        if not spans:
+            return ()
+        what = "# " if plain is None or node in plain else "# grad of "
+        where = f"  [{place_text(spans[0])}]"
+        code = _without_comment(spans[0].source.line(spans[0].line))
+        room = COMMENT_WIDTH - len(INDENT) - len(what) - len(where)
+        return (printable(what + (code if len(code) <= room else code[: room - 2] + " …") + where),)
+
+    return comment
+
+
+def declared_place(raw: Graph, node: Node) -> str:
+    """Where an input or parameter is declared."""
+    spans = raw.spans.get(node, ())
+    return place_text(spans[0] if spans else None)
+
+
+def words_of(lines: Iterable[str]) -> set[str]:
+    """The identifiers in lines of code."""
+    return {word for line in lines if not line.lstrip().startswith("#") for word in re.findall(r"\w+", line)}
+
+
+def leaf_texts(graph: Graph, names: Mapping[str, str]) -> dict[Node, ast.expr]:
+    """How inputs and parameters are written."""
+    return {
+        node: ast.Name(names[str(node.attrs["name"])], ast.Load())
+        for node in (*graph.inputs, *graph.params)
+        if node.attrs["name"] in names
+    }
+
+
+def array_texts(graph: Graph, arrays: Mapping[object, str]) -> dict[Node, ast.expr]:
+    """How saved arrays are written, in the float type of the function."""
+    texts: dict[Node, ast.expr] = {}
+    for node in graph.nodes:
+        if node.op is OPS["array"]:
+            saved = ast.Name(arrays[node.attrs["array"]], ast.Load())
+            texts[node] = method(saved, "astype", float_dtype(), copy=False) if node.tensor.is_float else saved
+    return texts
+
+
+def _unpacked(pairs: Sequence[tuple[str, str]]) -> str:
+    targets, values = zip(*pairs, strict=True)
+    return f"{INDENT}{', '.join(targets)} = {', '.join(values)}"
+
+
+def _without_comment(line: str) -> str:
+    quote = ""
+    for position, character in enumerate(line):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character == "#":
+            return line[:position].strip()
+    return line.strip()

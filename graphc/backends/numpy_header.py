@@ -1,0 +1,178 @@
+"""The parts of a generated module around its functions: docstring, tables of arguments, initialisers, saved arrays."""
+
+from __future__ import annotations
+
+import ast
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+
+from graphc.backends.numpy_function import declared_place
+from graphc.backends.numpy_layout import INDENT, WIDTH, filled_lines, joined_lines, printable, quoted
+from graphc.backends.numpy_statements import Spelling
+from graphc.graph import Graph, Node
+from graphc.numpy_text import literal
+from graphc.op import OPS
+from graphc.ops.leaves import Array, Initializer
+from graphc.partition import reached
+from graphc.size import size_names
+from graphc.tensor_type import TensorType
+
+
+def module_docstring(raw: Graph, provenance: str, conventions: Sequence[str]) -> str:
+    """The docstring of a module: what the model says of itself, where it comes from, its signature."""
+    title = raw.doc.strip().split("\n")[0]
+    lines = [*([title, ""] if title else []), provenance, ""]
+    tables = {
+        "inputs": [f"{node.attrs['name']}: {node.type}" for node in raw.inputs],
+        "params": [f"{node.attrs['name']}: {node.type}" for node in raw.params],
+        "outputs": [f"{name}: {node.type}" for name, node in raw.outputs.items()],
+        "at kinks": [*conventions],
+    }
+    for title, items in tables.items():
+        rows = filled_lines(items, "   ", WIDTH - 9)
+        lines += [f"{title if position == 0 else '':9}{row}" for position, row in enumerate(rows)]
+    lines += ["", *_FLOATS]
+    return _docstring("\n".join(lines) + "\n")
+
+
+_FLOATS = (
+    "Floats are computed in the widest type among the arrays given, float32 or float64; numbers,",
+    "lists and integers adapt. Nothing given is changed, nothing returned shares its memory.",
+)
+
+
+def function_docstring(text: str) -> str:
+    """One line as a docstring."""
+    return _docstring(text)
+
+
+def _docstring(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    shown = "".join(c if c == "\n" or c.isprintable() else c.encode("unicode_escape").decode() for c in escaped)
+    # Quotes alone need no escape, but for one at the end.
+    readable = shown if '"""' in text or text.endswith('"') else shown.replace('\\"', '"')
+    return f'"""{readable}"""'
+
+
+def conventions_of(raw: Graph, losses: Iterable[str], variables: Iterable[str]) -> list[str]:
+    """What holds at the kinks of the ops on the way from variables to losses."""
+    wanted = set(variables)
+    active = {node for node in raw.nodes if wanted.intersection(raw.names.get(node, ()))}
+    needed = set(reached(raw, [raw.outputs[loss] for loss in losses]))
+    found: dict[str, None] = {}
+    for node in raw.nodes:
+        if any(operand in active for operand in raw.operands(node)):
+            active.add(node)
+            if node in needed and node.op.convention:
+                found[node.op.convention] = None
+    return list(found)
+
+
+def table_lines(name: str, raw: Graph, nodes: Iterable[Node], called: Mapping[str, str]) -> list[str]:
+    """The table of what arguments must be: dtype, shape, place and, of labels and indices, what they stay below."""
+    limits = _limits(raw)
+    rows = []
+    for node in nodes:
+        own = str(node.attrs["name"])
+        shape = tuple(size if isinstance(size, int) else str(size) for size in node.tensor.shape)
+        below = "".join(f", {_item(limit)}" for limit in limits.get(node, ()))
+        described = f"({', '.join(map(_item, shape))}{',' * (len(shape) == 1)})"
+        place = quoted(declared_place(raw, node))
+        rows.append(f"{quoted(called.get(own, own))}: ({quoted(node.tensor.dtype)}, {described}, {place}{below})")
+    return (
+        joined_lines(f"{name} = {{", rows, "}", "")
+        if not rows
+        else [f"{name} = {{", *(f"{INDENT}{row}," for row in rows), "}"]
+    )
+
+
+def _item(value: object) -> str:
+    return str(value) if isinstance(value, int) else quoted(str(value))
+
+
+def _limits(raw: Graph) -> dict[Node, tuple[object, ...]]:
+    """The sizes that the elements of integer inputs stay below, where these are used as indices or labels."""
+    found: dict[Node, dict[object, None]] = {}
+    for node in raw.nodes:
+        if node.op.limits is not None:
+            operands = raw.operands(node)
+            types = (operand.type for operand in operands)
+            for position, limit in node.op.limits(*types, **node.attrs).items():
+                found.setdefault(_selected_from(raw, operands[position]), {})[limit] = None
+    return {node: tuple(limits) for node, limits in found.items() if node.op in (OPS["input"], OPS["param"])}
+
+
+def _selected_from(raw: Graph, node: Node) -> Node:
+    """Where the elements of an index come from: through views, and from one integer type to another."""
+    while raw.operands(node) and (node.op.flops == 0 or node.op is OPS["cast"]):
+        below = raw.operands(node)[0]
+        if not (isinstance(below.type, TensorType) and below.type.is_int):
+            break
+        node = below
+    return node
+
+
+def initializer_lines(raw: Graph, sizes: Mapping[str, str], dtype: str) -> list[str]:
+    """``init_params``: sizes of parameters that no number settles are its arguments."""
+    spelling = Spelling(sizes, f"np.{dtype}")
+    rows: list[str] = []
+    for node in raw.params:
+        init = node.attrs["init"]
+        if isinstance(init, Initializer):
+            told = printable(f"  # {init.text}") if init.text else ""
+            lines = _initial(init, node.tensor, spelling)
+            lines[0] = f"{quoted(str(node.attrs['name']))}: {lines[0]}"
+            lines[-1] = f"{lines[-1]},{told}"
+            rows += [f"{INDENT}{INDENT}{line}" for line in lines]
+    absent = [str(node.attrs["name"]) for node in raw.params if not isinstance(node.attrs["init"], Initializer)]
+    shapes = [node.tensor.shape for node in raw.params if isinstance(node.attrs["init"], Initializer)]
+    needed = dict.fromkeys(name for shape in shapes for size in shape for name in size_names(size))
+    arguments = ["rng=0", *(["*", *(sizes[n] for n in needed)] if needed else [])]
+    doc = "New parameters; rng is a seed or a NumPy generator."
+    if absent:
+        rows = [f"{INDENT}{INDENT}# For the caller to give: {', '.join(absent)}.", *rows]
+    draws = any("rng." in row for row in rows)
+    return [
+        f"def init_params({', '.join(arguments)}):",
+        f"{INDENT}{_docstring(doc)}",
+        *([f"{INDENT}rng = np.random.default_rng(rng)"] if draws else []),
+        *([f"{INDENT}return {{", *rows, f"{INDENT}}}"] if rows else [f"{INDENT}return {{}}"]),
+    ]
+
+
+def _initial(init: Initializer, type: TensorType, spelling: Spelling) -> list[str]:
+    if init.kind == "array":
+        assert init.array is not None
+        lines = array_lines(init.array)
+        if init.array.dtype != type.dtype:
+            lines[-1] += f".astype(np.{type.dtype})"
+        return lines
+    shape = spelling(literal(type.shape[0] if len(type.shape) == 1 else type.shape))
+    single = ", dtype=np.float32" if type.dtype == "float32" else ""
+    if init.kind == "constant":
+        filled = {0.0: "zeros", 1.0: "ones"}.get(init.low)
+        return [f"np.{filled}({shape}{single})" if filled else f"np.full({shape}, {_number(init.low)}{single})"]
+    drawn = f"rng.{init.kind}({_number(init.low)}, {_number(init.high)}, {shape})"
+    return [f"np.asarray({drawn}{single})" if single or not type.shape else drawn]
+
+
+def _number(value: float) -> str:
+    return ast.unparse(literal(float(value)))
+
+
+def array_constant(name: str, array: object) -> list[str]:
+    """The assignment of a saved array to a name of the module."""
+    assert isinstance(array, Array)
+    first, *rest = array_lines(array)
+    return [f"{name} = {first}", *rest]
+
+
+def array_lines(array: Array) -> list[str]:
+    """A saved array as text: its bytes in base64."""
+    text = base64.b64encode(array.data).decode()
+    chunks = [text[start : start + 76] for start in range(0, len(text), 76)] or [""]
+    saved = [f'{INDENT}base64.b64decode("{chunks[0]}"),']
+    if len(chunks) > 1:
+        saved = [f"{INDENT}base64.b64decode(", *(f'{INDENT}{INDENT}"{chunk}"' for chunk in chunks), f"{INDENT}),"]
+    shape = f"({', '.join(map(str, array.shape))}{',' * (len(array.shape) == 1)})"
+    return ["_array(", *saved, f"{INDENT}{quoted(array.dtype)},", f"{INDENT}{shape},", ")"]

@@ -1,0 +1,258 @@
+"""The NumPy back end: a compiled program in, one module out as text that needs NumPy alone."""
+
+from __future__ import annotations
+
+import hashlib
+import linecache
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+
+from graphc.backends.numpy_backward import backward_function
+from graphc.backends.numpy_function import (
+    EntryFunction,
+    Scope,
+    dict_lines,
+)
+from graphc.backends.numpy_header import (
+    array_constant,
+    conventions_of,
+    function_docstring,
+    initializer_lines,
+    module_docstring,
+    table_lines,
+)
+from graphc.backends.numpy_layout import expression_lines, joined_lines
+from graphc.backends.numpy_names import USED_BUILTINS, Names
+from graphc.backends.numpy_runtime import copied_functions, runtime_names
+from graphc.backends.numpy_statements import Spelling
+from graphc.graph import Graph
+from graphc.op import OPS
+from graphc.partition import Split, reached
+from graphc.size import size_names
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """What a module is made of.
+
+    Attributes
+    ----------
+    name : str
+    provenance : str
+        Where the module comes from, in a line of its header.
+    raw : Graph
+        The model as written: its signature, types, places, and what its ops ask of sizes and labels.
+    outputs : mapping of str to Graph
+        For each output a graph of what it needs.
+    split : Split, optional
+        Forward and backward; without it neither is written.
+    value_and_grad : Graph, optional
+        The loss, then ``d_<variable>``.
+    losses : tuple of str
+        The outputs that are differentiated.
+    variables : tuple of str
+        What they are differentiated with respect to.
+    """
+
+    name: str
+    provenance: str
+    raw: Graph
+    outputs: Mapping[str, Graph]
+    split: Split | None = None
+    value_and_grad: Graph | None = None
+    losses: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+
+
+def emit_module(program: Program) -> str:
+    """The text of the module of a program; the same for the same program, always.
+
+    Examples
+    --------
+    >>> from graphc.builder import Builder
+    >>> from graphc.tensor_type import TensorType
+    >>> b = Builder()
+    >>> x = b.input("x", TensorType("float64"))
+    >>> graph = b.finish({"f": (x * x + 1.0).node})
+    >>> text = emit_module(Program("square", "By hand.", graph, {"f": graph}))
+    >>> load_module(text, "square").f(3.0)
+    np.float64(10.0)
+    """
+    scope = _scope(program)
+    functions = _functions(program, scope)
+    tables = table_lines("_INPUTS", scope.raw, scope.raw.inputs, scope.arguments)
+    if program.raw.params:
+        tables += ["", *table_lines("_PARAMS", scope.raw, scope.raw.params, {})]
+    constants = [line for array, name in scope.arrays.items() for line in array_constant(name, array)]
+    helpers = copied_functions([line for block in (*functions, constants) for line in block])
+    outputs = _outputs_class(program) if program.split else []
+    blocks = [*([outputs] if outputs else []), *functions]
+    if program.raw.inputs or program.raw.params:
+        blocks.append(tables)
+    blocks += helpers
+    # A saved array is made when the module is loaded, after the function that makes it.
+    blocks += [constants] if constants else []
+    conventions = conventions_of(program.raw, program.losses, program.variables)
+    doc = module_docstring(program.raw, program.provenance, conventions)
+    standard = ["import base64"] if any("base64." in line for block in blocks for line in block) else []
+    standard += ["from typing import NamedTuple"] if outputs else []
+    imports = [*standard, *([""] if standard else []), "import numpy as np"]
+    head = "\n".join([doc, "", *imports])
+    return "\n\n\n".join([head, *("\n".join(block) for block in blocks)]) + "\n"
+
+
+def load_module(text: str, name: str) -> ModuleType:
+    """A generated module, loaded in this process; tracebacks show its lines."""
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    filename = f"<graphc {name} {digest}>"
+    module = ModuleType(name)
+    module.__file__ = filename
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    exec(compile(text, filename, "exec"), vars(module))
+    return module
+
+
+def argument_names(raw: Graph) -> dict[str, str]:
+    """What the inputs of a model are called as arguments: their names, unless Python has another use for them.
+
+    Examples
+    --------
+    >>> from graphc.builder import Builder
+    >>> from graphc.tensor_type import TensorType
+    >>> b = Builder()
+    >>> x = b.input("lambda", TensorType("float64"))
+    >>> argument_names(b.finish({"f": x.node}))
+    {'lambda': 'lambda_'}
+    """
+    names = Names(runtime_names(), builtins=USED_BUILTINS)
+    return {str(node.attrs["name"]): names.take(str(node.attrs["name"])) for node in raw.inputs}
+
+
+def function_names(outputs: Iterable[str]) -> dict[str, str]:
+    """What the functions of outputs are called."""
+    names = Names(runtime_names())
+    return {name: names.take(name) for name in outputs}
+
+
+def _scope(program: Program) -> Scope:
+    raw = program.raw
+    graphs = [*program.outputs.values(), *([program.value_and_grad] if program.value_and_grad else [])]
+    if program.split:
+        graphs += [program.split.forward, program.split.backward]
+    arrays: dict[object, str] = {}
+    names = Names(runtime_names())
+    for graph in graphs:
+        for node in graph.nodes:
+            if node.op is OPS["array"] and node.attrs["array"] not in arrays:
+                arrays[node.attrs["array"]] = names.take(f"_{graph.name(node) or 'array'}")
+    sizes = {n: None for node in (*raw.inputs, *raw.params) for s in node.tensor.shape for n in size_names(s)}
+    types = [node.type for node in (*raw.inputs, *raw.params, *raw.nodes) if getattr(node.type, "is_float", False)]
+    return Scope(
+        raw=raw,
+        arguments=argument_names(raw),
+        sizes=_size_names(sizes, argument_names(raw).values()),
+        arrays=arrays,
+        reserved=frozenset({*runtime_names(), *arrays.values()}),
+        user_names=frozenset(name for found in raw.names.values() for name in found),
+        dtype=str(getattr(types[0], "dtype", "float64")) if types else "float64",
+    )
+
+
+def _size_names(sizes: Iterable[str], taken: Iterable[str]) -> dict[str, str]:
+    names = Names([*runtime_names(), *taken])
+    return {name: names.take(name) for name in sizes}
+
+
+def _functions(program: Program, scope: Scope) -> list[list[str]]:
+    found: list[list[str]] = []
+    if program.raw.params:
+        found.append(initializer_lines(program.raw, scope.sizes, scope.dtype))
+    names = function_names(program.outputs)
+    found += [_output_function(scope, names[name], name, graph) for name, graph in program.outputs.items()]
+    if program.split:
+        found += _two_halves(program, scope, program.split)
+    if program.value_and_grad:
+        found.append(_value_and_grad(program, scope, program.value_and_grad))
+    return found
+
+
+def _output_function(scope: Scope, function: str, name: str, graph: Graph) -> list[str]:
+    inputs = [str(node.attrs["name"]) for node in graph.inputs]
+    entry = EntryFunction(scope, function, graph, inputs, reached(scope.raw, [scope.raw.outputs[name]]))
+    result = entry.body.results(graph.outputs)[name]
+
+    def returning(spelling: Spelling) -> list[str]:
+        return expression_lines("return ", result, spelling)
+
+    return entry.lines(function_docstring(f"The output {name}, {scope.raw.outputs[name].type}."), returning)
+
+
+def _two_halves(program: Program, scope: Scope, split: Split) -> list[list[str]]:
+    """``forward`` and ``backward``."""
+    graph, raw = split.forward, program.raw
+    keep = [graph.outputs[name] for name in split.residuals]
+    inputs = [str(node.attrs["name"]) for node in raw.inputs]
+    entry = EntryFunction(scope, "forward", graph, inputs, raw.nodes, keep=keep)
+    outputs = entry.body.results({name: graph.outputs[name] for name in raw.outputs})
+    residuals = {name: entry.body.strong(graph.outputs[name]) for name in split.residuals}
+    locals_ = {name: getattr(value, "id", name) for name, value in residuals.items()}
+    doc = function_docstring(_backward_doc(program))
+    backward = backward_function(scope, split, locals_, program.variables, doc)
+
+    def returning(spelling: Spelling) -> list[str]:
+        fields = field_names(raw.outputs)
+        values = [f"{fields[name]}={spelling(value)}" for name, value in outputs.items()]
+        carried = [*(spelling(value) for value in residuals.values()), *(scope.sizes[n] for n in backward.sizes)]
+        carried += [spelling.float_text] if backward.dtype else []
+        held = f"({', '.join(carried)}{',' if len(carried) == 1 else ''})"
+        line = joined_lines("return Outputs(", values, f"), {held}")
+        if len(line) == 1:
+            return line
+        return [
+            *joined_lines("residuals = (", carried, ",)" if len(carried) == 1 else ")"),
+            *joined_lines("return Outputs(", values, "), residuals"),
+        ]
+
+    text = "The outputs, and what backward needs: references to arguments and results, no copies."
+    return [entry.lines(function_docstring(text), returning, backward.sizes), backward.lines]
+
+
+def _backward_doc(program: Program) -> str:
+    cotangent = "its cotangent" if len(program.losses) == 1 else "their cotangents"
+    params = {node.attrs["name"] for node in program.raw.params}
+    keys = "; its keys are those of params" if params == set(program.variables) else ""
+    return f"The gradient of {', '.join(program.losses)} for {cotangent}{keys}."
+
+
+def _value_and_grad(program: Program, scope: Scope, graph: Graph) -> list[str]:
+    (loss,) = program.losses
+    inputs = [str(node.attrs["name"]) for node in program.raw.inputs]
+    source = reached(program.raw, [program.raw.outputs[loss]])
+    entry = EntryFunction(scope, "value_and_grad", graph, inputs, source, forward=[loss])
+    gradients = {name: graph.outputs[f"d_{name}"] for name in program.variables}
+    results = entry.body.results({"": graph.outputs[loss], **gradients})
+    value = results.pop("")
+
+    def returning(spelling: Spelling) -> list[str]:
+        return dict_lines(f"return {spelling(value)}, {{", results, spelling)
+
+    return entry.lines(function_docstring(f"{loss} and its gradient."), returning)
+
+
+def field_names(outputs: Iterable[str]) -> dict[str, str]:
+    """What outputs are called in ``Outputs``, whose fields cannot start with an underscore."""
+    names = Names(builtins=())
+    return {name: names.take(name.lstrip("_") or "output") for name in outputs}
+
+
+def _outputs_class(program: Program) -> list[str]:
+    fields = field_names(program.raw.outputs)
+    types = {name: node.tensor for name, node in program.raw.outputs.items()}
+    kinds = {name: "ndarray" if type.shape else "generic" for name, type in types.items()}
+    return [
+        "class Outputs(NamedTuple):",
+        '    """What the model computes."""',
+        "",
+        *(f"    {fields[name]}: np.{kinds[name]}  # {type}" for name, type in types.items()),
+    ]

@@ -1,0 +1,417 @@
+"""The only maker of nodes: infers types, stamps places and, when given them, interns and applies rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+from graphc.diagnostics import Diagnostic
+from graphc.errors import GraphcError, TypeRuleError
+from graphc.graph import Graph, Node, Scope, freeze_attrs
+from graphc.op import OPS, Op
+from graphc.size import Size, SizeExpr
+from graphc.source import Span
+from graphc.tensor_type import DType, TensorType, Type, promote
+
+T = TypeVar("T")
+Rewriter: TypeAlias = "Callable[[Builder, Candidate], Node | None]"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A node that is about to be made, as rules see it."""
+
+    op: Op
+    operands: tuple[Node, ...]
+    attrs: Mapping[str, object]
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where nodes come from: model spans (the first is where errors point) and the stack of layer calls."""
+
+    spans: tuple[Span, ...] = ()
+    scopes: tuple[Scope, ...] = ()
+
+
+class Builder:
+    """Makes the nodes of one graph.
+
+    Parameters
+    ----------
+    intern : bool
+        Whether equal op, operands, attributes and type give the same node.
+    rewriter : callable, optional
+        ``rewriter(builder, candidate)`` gives a node to use instead, or None.
+    float_dtype : str
+        What a Python float becomes: the model's float type.
+    """
+
+    def __init__(
+        self, *, intern: bool = False, rewriter: Rewriter | None = None, float_dtype: DType = "float64"
+    ) -> None:
+        self.inputs: list[Node] = []
+        self.params: list[Node] = []
+        # Ordered sets: one shared constant may come from every line of a model.
+        self.names: dict[Node, dict[str, None]] = {}
+        self.spans: dict[Node, dict[Span, None]] = {}
+        self.scopes: dict[Node, dict[Scope, None]] = {}
+        self.place = Place()
+        self.float_dtype = float_dtype
+        self._operands: dict[Node, tuple[Node, ...]] = {}
+        self._interned: dict[object, Node] | None = {} if intern else None
+        self._rewriter = rewriter
+
+    def input(self, name: str, type: TensorType) -> Value:
+        """Declare an input; its place in the signature is the order of declaration."""
+        return self._leaf("input", self.inputs, name, type=type)
+
+    def param(self, name: str, type: TensorType, init: object = None) -> Value:
+        """Declare a parameter with its initialiser, None when the caller gives its value."""
+        return self._leaf("param", self.params, name, type=type, init=init)
+
+    def constant(self, value: bool | int | float, dtype: DType | None = None) -> Value:
+        """A scalar constant; bool, int and float become bool, int64 and the model's float type unless told."""
+        if dtype is None:
+            dtype = "bool" if isinstance(value, bool) else "int64" if isinstance(value, int) else self.float_dtype
+        return Value(self, self.make(OPS["const"], (), {"value": _converted(value, dtype), "dtype": dtype}))
+
+    def size(self, size: Size, dtype: DType = "int64") -> Value:
+        """A size used as a value."""
+        if isinstance(size, int):
+            return self.constant(size, dtype)
+        return Value(self, self.make(OPS["size"], (), {"size": size, "dtype": dtype}))
+
+    def apply(self, op: Op, operands: Sequence[Operand], attrs: Mapping[str, object] | None = None) -> Value:
+        """Apply an op to values, numbers and sizes: coerce, normalise the attributes, make the node.
+
+        Raises
+        ------
+        GraphcError
+            When the type rule refuses the operands; it names this place and the places of the operands.
+        """
+        nodes = self._coerced(op, operands)
+        try:
+            settled = dict(attrs or {})
+            if op.normalize is not None:
+                settled = op.normalize(*(node.type for node in nodes), **settled)
+            return Value(self, self.make(op, nodes, settled))
+        except TypeRuleError as refusal:
+            raise GraphcError(self.diagnose(refusal, nodes)) from None
+
+    def make(self, op: Op, operands: tuple[Node, ...], attrs: Mapping[str, object], type: Type | None = None) -> Node:
+        """Make a node of settled operands and attributes, or find the one that serves; a pass calls this.
+
+        Raises
+        ------
+        TypeRuleError
+            When the type rule refuses the operands.
+        """
+        if type is None:
+            type = op.infer(*(operand.type for operand in operands), **attrs)
+        if self._rewriter is not None:
+            replaced = self._rewriter(self, Candidate(op, operands, attrs, type))
+            if replaced is not None:
+                return self._stamped(replaced)
+        if self._interned is None:
+            return self._stamped(self._new(op, operands, attrs, type))
+        key = (op, operands, attrs_key(attrs), type)
+        found = self._interned.get(key)
+        if found is None:
+            found = self._interned[key] = self._new(op, operands, attrs, type)
+        return self._stamped(found)
+
+    def fresh(self, op: Op, operands: tuple[Node, ...], attrs: Mapping[str, object], type: Type) -> Node:
+        """Make a node that no later equal one is merged with: a variable of differentiation stays its own."""
+        return self._stamped(self._new(op, operands, attrs, type))
+
+    def operands(self, node: Node) -> tuple[Node, ...]:
+        """A node's operands, in position."""
+        return self._operands[node]
+
+    def value(self, node: Node) -> Value:
+        """The node as a value of this builder."""
+        return Value(self, node)
+
+    def name(self, node: Node, *names: str) -> None:
+        """Give a node user names; the first one it ever got wins."""
+        _extend(self.names, node, names)
+
+    def adopt(self, node: Node, graph: Graph, origin: Node) -> None:
+        """Give a node the names, spans and scopes that another graph's node has there."""
+        _extend(self.names, node, graph.names.get(origin, ()))
+        _extend(self.spans, node, graph.spans.get(origin, ()))
+        _extend(self.scopes, node, graph.scopes.get(origin, ()))
+
+    @contextmanager
+    def at(self, spans: Sequence[Span] = (), scopes: Sequence[Scope] = ()) -> Iterator[None]:
+        """Within the block, nodes come from this place."""
+        before, self.place = self.place, Place(tuple(spans), tuple(scopes))
+        try:
+            yield
+        finally:
+            self.place = before
+
+    def finish(self, outputs: Mapping[str, Node], *, doc: str = "") -> Graph:
+        """Drop what the outputs do not reach, keep every input and parameter, and freeze."""
+        live = self._reached([*self.inputs, *self.params, *outputs.values()])
+        return Graph(
+            operand_table={node: operands for node, operands in self._operands.items() if node in live},
+            inputs=tuple(self.inputs),
+            params=tuple(self.params),
+            outputs=dict(outputs),
+            names=_tuples(self.names, live),
+            spans=_tuples(self.spans, live),
+            scopes=_tuples(self.scopes, live),
+            doc=doc,
+        )
+
+    def diagnose(self, refusal: TypeRuleError, operands: Sequence[Node]) -> Diagnostic:
+        """A type rule's refusal, with the place where it happened and the places of the operands."""
+        names = [self._describe(node) for node in operands]
+        related = []
+        for position, node in enumerate(operands):
+            spans = tuple(self.spans.get(node, ()))
+            if spans and node.op.name not in ("const", "size"):
+                said = refusal.operands.get(position, f"has type {node.type}")
+                related.append((spans[0], f"{names[position]} {said}"))
+        span = self.place.spans[0] if self.place.spans else None
+        hint = refusal.hint.format(*names) if refusal.hint else ""
+        return Diagnostic(
+            refusal.code, refusal.message.format(*names), span, refusal.label.format(*names), tuple(related), hint
+        )
+
+    def _describe(self, node: Node) -> str:
+        names = self.names.get(node)
+        if names:
+            return next(iter(names))
+        return repr(node.attrs["value"]) if node.op.name == "const" else f"the {node.op.name}"
+
+    def _leaf(self, op: str, table: list[Node], name: str, **attrs: object) -> Value:
+        node = self._stamped(self._new(OPS[op], (), {"name": name, **attrs}, OPS[op].infer(name=name, **attrs)))
+        table.append(node)
+        self.name(node, name)
+        return Value(self, node)
+
+    def _new(self, op: Op, operands: tuple[Node, ...], attrs: Mapping[str, object], type: Type) -> Node:
+        node = Node(len(self._operands), op, freeze_attrs(attrs), type)
+        self._operands[node] = operands
+        return node
+
+    def _stamped(self, node: Node) -> Node:
+        _extend(self.spans, node, self.place.spans)
+        _extend(self.scopes, node, self.place.scopes)
+        return node
+
+    def _coerced(self, op: Op, operands: Sequence[Operand]) -> tuple[Node, ...]:
+        if op.elementwise is None:
+            return tuple(self._lift(operand).node for operand in operands)
+        return tuple(value.node for value in self._promoted(op, operands))
+
+    def _promoted(self, op: Op, operands: Sequence[Operand]) -> list[Value]:
+        """Numbers take the dtype of the tensors beside them; integers beside floats, and bools alone, are cast."""
+        assert op.elementwise is not None
+        coercion = op.elementwise.coercion
+        bools = len(operands) if coercion == "logical" else 1 if coercion == "where" else 0
+        conditions = self._checked_bool(op, operands, bools)
+        numbers = operands[bools:]
+        if not numbers:
+            return conditions
+        dtypes = [self._dtype(operand) for operand in numbers]
+        dtype = promote(dtypes)
+        if coercion == "float" and not dtype.startswith("float"):
+            dtype = self.float_dtype
+        if coercion == "number" and dtype == "bool":
+            dtype = "int64"
+        keep_bool = coercion == "number" and any(found != "bool" for found in dtypes)
+        return conditions + [self._settled(operand, dtype, keep_bool=keep_bool) for operand in numbers]
+
+    def _checked_bool(self, op: Op, operands: Sequence[Operand], count: int) -> list[Value]:
+        values = [self._lift(operand) for operand in operands[:count]]
+        for position, value in enumerate(values):
+            if value.type.dtype != "bool":
+                message = f"{op.name} needs a bool operand, got {value.type}"
+                refusal = TypeRuleError("GC204", message, f"{{{position}}} is {value.type.dtype}")
+                raise GraphcError(self.diagnose(refusal, [value.node for value in values]))
+        return values
+
+    def _dtype(self, operand: Operand) -> DType:
+        if isinstance(operand, Value):
+            return operand.type.dtype
+        return "bool" if isinstance(operand, bool) else self.float_dtype if isinstance(operand, float) else "int64"
+
+    def _settled(self, operand: Operand, dtype: DType, *, keep_bool: bool) -> Value:
+        """An operand in the dtype of its op; a bool tensor that NumPy takes as it is stays one."""
+        if isinstance(operand, SizeExpr):
+            return self.size(operand, dtype)
+        if not isinstance(operand, Value):
+            return self.constant(operand, dtype)
+        node, found = operand.node, operand.type.dtype
+        if found == dtype or (keep_bool and found == "bool" and node.op.name != "const"):
+            return operand
+        if node.op.name in ("const", "size"):
+            ((key, plain),) = ((key, value) for key, value in node.attrs.items() if key != "dtype")
+            return Value(self, self.make(node.op, (), {key: _converted(plain, dtype), "dtype": dtype}))
+        return Value(self, self.make(OPS["cast"], (node,), {"dtype": dtype}))
+
+    def _lift(self, operand: Operand) -> Value:
+        if isinstance(operand, Value):
+            assert operand.builder is self, f"{operand} belongs to another graph"
+            return operand
+        return self.size(operand) if isinstance(operand, SizeExpr) else self.constant(operand)
+
+    def _reached(self, outputs: Iterable[Node]) -> set[Node]:
+        live, stack = set(outputs), list(outputs)
+        while stack:
+            for operand in self._operands[stack.pop()]:
+                if operand not in live:
+                    live.add(operand)
+                    stack.append(operand)
+        return live
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Value:
+    """A node in a builder, with NumPy's operators: ``a @ b + 1`` makes nodes."""
+
+    builder: Builder
+    node: Node
+
+    @property
+    def type(self) -> TensorType:
+        """The type of its node, which has one result."""
+        return self.node.tensor
+
+    @property
+    def shape(self) -> tuple[Size, ...]:
+        """The sizes of its axes."""
+        return self.type.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self.type.ndim
+
+    def apply_op(self, op: Op, operands: Sequence[Operand], attrs: Mapping[str, object]) -> Value:
+        """Apply an op in this value's builder."""
+        return self.builder.apply(op, operands, attrs)
+
+    def __add__(self, other: Operand) -> Value:
+        return OPS["add"](self, other)
+
+    def __radd__(self, other: Operand) -> Value:
+        return OPS["add"](other, self)
+
+    def __sub__(self, other: Operand) -> Value:
+        return OPS["sub"](self, other)
+
+    def __rsub__(self, other: Operand) -> Value:
+        return OPS["sub"](other, self)
+
+    def __mul__(self, other: Operand) -> Value:
+        return OPS["mul"](self, other)
+
+    def __rmul__(self, other: Operand) -> Value:
+        return OPS["mul"](other, self)
+
+    def __truediv__(self, other: Operand) -> Value:
+        return OPS["div"](self, other)
+
+    def __rtruediv__(self, other: Operand) -> Value:
+        return OPS["div"](other, self)
+
+    def __pow__(self, other: Operand) -> Value:
+        return OPS["power"](self, other)
+
+    def __rpow__(self, other: Operand) -> Value:
+        return OPS["power"](other, self)
+
+    def __matmul__(self, other: Operand) -> Value:
+        return OPS["matmul"](self, other)
+
+    def __rmatmul__(self, other: Operand) -> Value:
+        return OPS["matmul"](other, self)
+
+    def __neg__(self) -> Value:
+        return OPS["neg"](self)
+
+    def __lt__(self, other: Operand) -> Value:
+        return OPS["less"](self, other)
+
+    def __le__(self, other: Operand) -> Value:
+        return OPS["less_equal"](self, other)
+
+    def __gt__(self, other: Operand) -> Value:
+        return OPS["greater"](self, other)
+
+    def __ge__(self, other: Operand) -> Value:
+        return OPS["greater_equal"](self, other)
+
+
+Operand: TypeAlias = Value | bool | int | float | SizeExpr
+
+
+def attrs_key(attrs: Mapping[str, object]) -> tuple[object, ...]:
+    """Attributes as a hashable key that tells 0.0 from -0.0, 1 from True, and one NaN from none."""
+    return tuple((name, repr(value) if isinstance(value, float) else value) for name, value in sorted(attrs.items()))
+
+
+Step: TypeAlias = Callable[[Node, tuple[Node, ...]], Node | None]
+
+
+def rebuild(
+    graph: Graph, builder: Builder, *, nodes: Sequence[Node] | None = None, step: Step | None = None
+) -> dict[Node, Node]:
+    """Copy a graph's nodes into a builder, in order, with their places: the loop of every pass.
+
+    Parameters
+    ----------
+    graph : Graph
+    builder : Builder
+    nodes : sequence of Node, optional
+        The nodes to copy, in creation order and closed under operands unless ``step`` cuts them; all by default.
+    step : callable, optional
+        ``step(node, copied_operands)`` gives what stands for a node, or None to have it copied.
+
+    Returns
+    -------
+    dict
+        From each node of the graph to the node that stands for it in the builder.
+    """
+    mapping: dict[Node, Node] = {}
+    for node in graph.nodes if nodes is None else nodes:
+        builder.place = Place(graph.spans.get(node, ()), graph.scopes.get(node, ()))
+        operands = tuple(mapping[operand] for operand in graph.operands(node) if operand in mapping)
+        copied = (step(node, operands) if step is not None else None) or _copied(node, operands, builder)
+        builder.adopt(copied, graph, node)
+        mapping[node] = copied
+    builder.place = Place()
+    return mapping
+
+
+def _copied(node: Node, operands: tuple[Node, ...], builder: Builder) -> Node:
+    name, type = node.attrs.get("name"), node.type
+    if node.op is OPS["input"] and isinstance(name, str) and isinstance(type, TensorType):
+        return builder.input(name, type).node
+    if node.op is OPS["param"] and isinstance(name, str) and isinstance(type, TensorType):
+        return builder.param(name, type, node.attrs["init"]).node
+    return builder.make(node.op, operands, node.attrs, type)
+
+
+def _converted(value: object, dtype: DType) -> object:
+    if not isinstance(value, (bool, int, float)):
+        return value
+    return bool(value) if dtype == "bool" else int(value) if dtype.startswith("int") else float(value)
+
+
+def _extend(table: dict[Node, dict[T, None]], node: Node, items: Iterable[T]) -> None:
+    found = dict.fromkeys(items)
+    if found:
+        table.setdefault(node, {}).update(found)
+
+
+def _tuples(table: Mapping[Node, dict[T, None]], live: set[Node]) -> dict[Node, tuple[T, ...]]:
+    return {node: tuple(items) for node, items in table.items() if node in live}

@@ -1,0 +1,337 @@
+"""The command line: arguments in, results on stdout and messages on stderr, an exit status of 0, 1 or 2.
+
+Heavy modules are imported by the commands that need them, so that ``graphc --help`` is quick.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
+from typing import TYPE_CHECKING, TypeVar, Unpack
+
+import click
+
+from graphc.loading import Target, cannot_write, compiled, guarded, load, print_diagnostics, status
+
+if TYPE_CHECKING:
+    from graphc.backends.dot import View
+    from graphc.compiler import Model
+    from graphc.graph import Graph
+    from graphc.point import Point
+
+F = TypeVar("F", bound=Callable[..., object])
+STYLES = ("full", "concise", "json", "github")
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+# Click fills paragraphs; \b keeps the lines of examples as they are.
+
+
+def _print_version(context: click.Context, option: click.Parameter, asked: bool) -> None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    if not asked:
+        return
+    try:
+        click.echo(f"graphc {version('graphc')}")
+    except PackageNotFoundError:
+        click.echo("graphc, not installed: run from its source")
+    context.exit()
+
+
+class _InOrder(click.Group):
+    """Lists commands as this file has them: what one needs first comes first."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_InOrder, context_settings=CONTEXT)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show it and exit."
+)
+def main() -> None:
+    """Compile a model, written as text, to its computation graph, its gradient and a readable NumPy module.
+
+    \b
+    Start here:
+      graphc demo                                          the whole way, on real handwritten digits
+      graphc run -e "(x + y) * z" --at x=2,y=3,z=4         the value of a formula, and its gradient
+      graphc compile model.gc -o model.py                  a module that needs NumPy alone
+
+    A model is a FILE, `-` for standard input, or `-e EXPR`. Results go to standard output, messages to standard error.
+    The exit status is 0 when all is well, 1 when a model has errors, 2 for wrong use.
+    """
+
+
+def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several decorators as one, in the order in which help lists them."""
+    return lambda command: reduce(lambda done, option: option(done), reversed(options), command)
+
+
+_FILE = click.argument("file", metavar="[FILE]", required=False)
+_EXPRESSION = click.option("-e", "--expression", metavar="EXPR", help="A formula or model text in place of FILE.")
+_LOSS = click.option("--loss", metavar="NAME", help="The output to differentiate.  [default: loss, or the only scalar]")
+_WRT = click.option("--wrt", metavar="NAMES", help="Differentiate by these: a,b.  [default: parameters, else inputs]")
+_DTYPE = click.option("--dtype", type=click.Choice(["float64", "float32"]), default="float64", show_default=True)
+_FORWARD = click.option("--no-gradient", is_flag=True, help="Do not differentiate: the model needs no loss.")
+_FORMAT = click.option(
+    "--output-format", type=click.Choice(STYLES), default="full", show_default=True, help="How errors are written."
+)
+_TARGET = _options(_LOSS, _WRT, _FORWARD)
+_MODEL = _options(_FILE, _EXPRESSION, _TARGET, _FORMAT)
+
+
+@main.command()
+@click.option("-o", "--output", metavar="DIR", type=click.Path(file_okay=False), help="A folder.  [default: a new one]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the split, the parameters and the batches.")
+def demo(output: str | None, seed: int) -> None:
+    """Show the whole way: train a classifier of handwritten digits.
+
+    Compiles the model, writes its NumPy module and its pictures, trains that module and measures it on digits that it
+    has not seen; takes less than a minute.
+
+    \b
+      graphc demo -o digits
+    """
+    from graphc.demo import run_demo
+
+    try:
+        run_demo(output, seed=seed, say=click.echo, progress=_progress)
+    except OSError as fault:
+        cannot_write(fault)
+
+
+@main.command()
+@click.argument("files", metavar="[FILE]...", nargs=-1)
+@_EXPRESSION
+@_TARGET
+@_FORMAT
+def check(files: Sequence[str], expression: str | None, output_format: str, **target: Unpack[Target]) -> None:
+    """Check models, without writing anything.
+
+    Syntax, names, shapes for every batch size at once, and that a gradient reaches every variable.
+
+    \b
+      graphc check model.gc other.gc
+      graphc check model.gc --output-format github        annotations in a GitHub workflow
+    """
+    models = [(file, None) for file in files] + ([(None, expression)] if expression is not None else [])
+    if not models:
+        raise click.UsageError("expected a FILE, `-` or -e EXPR")
+    statuses = []
+    for file, text in models:
+        diagnostics, _ = compiled(file, text, target)
+        print_diagnostics(diagnostics, output_format, sys.stdout)
+        statuses.append(status(diagnostics))
+    if output_format in ("full", "concise"):
+        plural = "s" if len(models) > 1 else ""
+        click.echo(f"{statuses.count(0)} of {len(models)} model{plural} fine", err=True)
+    sys.exit(max(statuses))
+
+
+@main.command("compile")
+@_MODEL
+@_DTYPE
+@click.option("-o", "--output", metavar="OUT.py", default="-", show_default=True, help="Where to write the module.")
+def compile_(
+    file: str | None, expression: str | None, output_format: str, output: str, **target: Unpack[Target]
+) -> None:
+    """Write a model as a Python module.
+
+    The module needs NumPy alone and has the functions init_params, forward, backward, value_and_grad and one for each
+    output.
+
+    \b
+      graphc compile model.gc -o model.py
+      graphc compile -e "sin(x) * y" --wrt x              to standard output
+    """
+    model = load(file, expression, output_format, target)
+    if output == "-":
+        click.echo(model.source_text, nl=False)
+    else:
+        guarded(lambda: model.write(output), output_format)
+
+
+@main.command()
+@_MODEL
+@click.option("--joint", "graph", flag_value="joint", help="The model and its gradient, before any rewriting.")
+@click.option("--compiled", "graph", flag_value="compiled", help="What the value and the gradient are emitted from.")
+@click.option("--rewrites", is_flag=True, help="The rules that fired, and where, instead of the graph.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def show(
+    file: str | None,
+    expression: str | None,
+    output_format: str,
+    graph: str | None,
+    rewrites: bool,
+    as_json: bool,
+    **target: Unpack[Target],
+) -> None:
+    """List a model's graph as text.
+
+    Every operation with its operands, its type and its place in the model.
+
+    \b
+      graphc show model.gc
+      graphc show -e "(x + y) * z" --joint                with the gradient
+      graphc show model.gc --rewrites                     what the compiler simplified
+    """
+    if graph is None and not rewrites:
+        target["no_gradient"] = True
+    model = load(file, expression, output_format, target)
+    if rewrites:
+        rows = [{"rule": firing.rule, "place": str(firing.span or "")} for firing in model.rewrites]
+        text = "\n".join(f"{row['rule']}  {row['place']}".rstrip() for row in rows) or "no rule fired"
+        click.echo(json.dumps(rows, indent=1) if as_json else text)
+        return
+    _show_graph(_chosen_graph(model, graph), as_json)
+
+
+def _chosen_graph(model: Model, name: str | None) -> Graph:
+    if name is None:
+        return model.graph
+    _need_gradient(model, f"--{name}")
+    if name == "joint":
+        return model.joint.graph
+    assert model.compiled.value_and_grad is not None
+    return model.compiled.value_and_grad
+
+
+def _need_gradient(model: Model, option: str) -> None:
+    if not model.losses:
+        raise click.UsageError(f"{option} shows a gradient, which --no-gradient leaves out")
+
+
+def _show_graph(graph: Graph, as_json: bool) -> None:
+    from graphc.backends.listing import listing, listing_data
+
+    click.echo(json.dumps(listing_data(graph), indent=1, ensure_ascii=False) if as_json else listing(graph))
+
+
+@main.command()
+@_MODEL
+@_DTYPE
+@click.option("--at", "at", metavar="VALUES", multiple=True, help="x=2,y=[1,2,3], or a file of arrays: data.npz.")
+@click.option("--params", metavar="FILE.npz", help="Parameters, in place of the initialisers of the model.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the initialisers.")
+@click.option("--check-grad", is_flag=True, help="Compare the gradient with differences; exit status 1 if it is wrong.")
+def run(
+    file: str | None,
+    expression: str | None,
+    output_format: str,
+    at: Sequence[str],
+    params: str | None,
+    seed: int,
+    check_grad: bool,
+    **target: Unpack[Target],
+) -> None:
+    """Print a model's outputs and gradient at a point.
+
+    \b
+      graphc run -e "(x + y) * z" --at x=2,y=3,z=4
+      graphc run -e "sum(v * v)" --at "v=[1, 2, 3]" --check-grad
+      graphc run model.gc --at data.npz --params trained.npz
+    """
+    from graphc.point import evaluate, point_of, result_text
+
+    model = load(file, expression, output_format, target)
+    try:
+        point: Point = point_of(model, at, params, seed)
+        click.echo(result_text(evaluate(model, point)))
+        if not check_grad:
+            return
+        report = model.check_grad(*point.arguments, **point.inputs)
+    except (ValueError, TypeError, OSError) as fault:
+        raise click.UsageError(str(fault)) from None
+    click.echo(f"\ngradient against differences\n{report}")
+    sys.exit(0 if report.ok else 1)
+
+
+@main.command()
+@_MODEL
+@click.option("-o", "--output", metavar="PICTURE", default="-", show_default=True, help="g.svg, .png, .pdf or .dot.")
+@click.option(
+    "--view",
+    type=click.Choice(["joint", "forward", "gradient"]),
+    help="The model, its gradient, or both.  [default: joint; forward with --no-gradient]",
+)
+def draw(
+    file: str | None,
+    expression: str | None,
+    output_format: str,
+    output: str,
+    view: View | None,
+    **target: Unpack[Target],
+) -> None:
+    """Draw a model's graph and its gradient.
+
+    The graph is drawn as the model is written. Standard output gets DOT text.
+
+    \b
+      graphc draw model.gc -o model.svg
+      graphc draw -e "(x + y) * z" -o f.png --view forward
+      graphc draw model.gc | dot -Tpdf > model.pdf
+    """
+    from graphc.backends.dot import dot
+    from graphc.backends.drawing import picture_format
+
+    if output != "-":
+        guarded(lambda: picture_format(output), output_format)
+    if view == "forward":
+        target["no_gradient"] = True
+    model = load(file, expression, output_format, target)
+    view = view or ("joint" if model.losses else "forward")
+    if view != "forward":
+        _need_gradient(model, f"--view {view}")
+    if output == "-":
+        click.echo(dot(model.graph if view == "forward" else model.joint, view=view, title=model.name), nl=False)
+    else:
+        guarded(lambda: model.draw(output, view=view), output_format)
+
+
+@main.command()
+@click.argument("code", metavar="[CODE]", required=False)
+def explain(code: str | None) -> None:
+    """Explain an error code, with an example.
+
+    Without a CODE, all codes are listed.
+
+    \b
+      graphc explain GC201
+    """
+    from graphc import error_codes
+
+    if code is None:
+        rows = [f"{known}  {entry.title}" for known, entry in error_codes.CODES.items()]
+        click.echo("\n".join(rows))
+        return
+    try:
+        click.echo(error_codes.explain(code))
+    except ValueError as fault:
+        raise click.UsageError(str(fault)) from None
+
+
+@main.command()
+def doctor() -> None:
+    """Say what is installed and how to get the rest.
+
+    \b
+      graphc doctor
+    """
+    from graphc.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        click.echo(finding)
+    sys.exit(0 if all(finding.ok or finding.optional for finding in findings) else 1)
+
+
+def _progress(steps: Iterable[int], length: int) -> Iterable[int]:
+    """The steps, with a bar on standard error while that is a terminal."""
+    if not sys.stderr.isatty():
+        yield from steps
+        return
+    with click.progressbar(steps, length=length, label="training", file=sys.stderr) as bar:
+        yield from bar

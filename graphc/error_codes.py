@@ -1,0 +1,454 @@
+"""What each error code means, with a text that provokes it and one that is right; a new code is a new row of `CODES`.
+
+GC0xx syntax, GC1xx names and declarations, GC2xx types and shapes, GC3xx differentiation, GC4xx limits and files,
+GC5xx data at run time, GC6xx warnings.
+"""
+
+from __future__ import annotations
+
+import difflib
+import textwrap
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What an error code means.
+
+    Attributes
+    ----------
+    title : str
+        What is wrong, in one line.
+    text : str
+        Why it is an error and what to do about it; one line per paragraph.
+    example, fix : str
+        What provokes it, and the same put right.
+    language : {"model", "folder", "python", "shell"}
+        What the examples are: a model, a model with other files beside it, a use of its generated module, a command.
+    """
+
+    title: str
+    text: str
+    example: str
+    fix: str
+    language: Literal["model", "folder", "python", "shell"] = "model"
+
+
+CODES: dict[str, Explanation] = {
+    "GC001": Explanation(
+        "the text is not Python's syntax",
+        "Models are written in Python's syntax and read by Python's own parser, whose words the message repeats.",
+        """\
+x: Input
+loss: Output = (x + 1) * (x - 2
+""",
+        """\
+x: Input
+loss: Output = (x + 1) * (x - 2)
+""",
+    ),
+    "GC002": Explanation(
+        "this part of Python is not in the model language",
+        "A model is read and never executed, so there are no imports, classes, while loops, attributes or f-strings in"
+        " it. All operations and library layers are there without an import.",
+        """\
+import numpy as np
+
+x: Input
+loss: Output = np.exp(x)
+""",
+        """\
+x: Input
+loss: Output = exp(x)
+""",
+    ),
+    "GC101": Explanation(
+        "a name is not known",
+        "A name is known from the line on that declares or binds it; upper and lower case differ.",
+        """\
+X: Input[N, 64]
+W: Param[64, 10] = he_normal()
+loss: Output = mean(X @ w)
+""",
+        """\
+X: Input[N, 64]
+W: Param[64, 10] = he_normal()
+loss: Output = mean(X @ W)
+""",
+    ),
+    "GC102": Explanation(
+        "a name is declared twice",
+        "A name may be bound again (`h = relu(h)`), but an input, parameter or output is part of the signature and"
+        " declared once.",
+        """\
+x: Input[N]
+x: Input[N, 3]
+loss: Output = sum(x ** 2)
+""",
+        """\
+x: Input[N, 3]
+loss: Output = sum(x ** 2)
+""",
+    ),
+    "GC103": Explanation(
+        "a call has the wrong arguments",
+        "An operand or attribute is missing, there is one too many, or a keyword is not one of the function's.",
+        """\
+x: Input[N, 3]
+loss: Output = mean(sum(x, axes=1))
+""",
+        """\
+x: Input[N, 3]
+loss: Output = mean(sum(x, axis=1))
+""",
+    ),
+    "GC104": Explanation(
+        "the model has no output",
+        "What a model computes is what it declares as `Output`; without one there is nothing to compile.",
+        """\
+x: Input
+y = x ** 2
+""",
+        """\
+x: Input
+y: Output = x ** 2
+""",
+    ),
+    "GC106": Explanation(
+        "a value is not of the kind that is needed here",
+        "Numbers, sizes, tensors, texts, lists and functions are different kinds of values. What steers a model (`if`,"
+        " `range`, sizes) must be known while the model is read; the values of a tensor are not.",
+        """\
+X: Input[N, 3]
+loss: Output = mean(X + "1")
+""",
+        """\
+X: Input[N, 3]
+loss: Output = mean(X + 1)
+""",
+    ),
+    "GC107": Explanation(
+        "a computation on static values has no result",
+        "Numbers and lists are computed with while the model is read: a division by zero, the root of a negative number"
+        " or an index past the end of a list is an error there, not inf or NaN at run time.",
+        """\
+groups = 0
+width = 64 // groups
+X: Input[N, width]
+loss: Output = mean(X)
+""",
+        """\
+groups = 4
+width = 64 // groups
+X: Input[N, width]
+loss: Output = mean(X)
+""",
+    ),
+    "GC201": Explanation(
+        "matrix product of sizes that do not fit",
+        "In `a @ b` the last axis of `a` meets the last but one of `b` (its only one, if `b` is a vector), and both"
+        " must have the same size.",
+        """\
+X: Input[N, 64]
+W1: Param[64, 128] = he_normal()
+W2: Param[64, 10] = he_normal()
+loss: Output = mean(relu(X @ W1) @ W2)
+""",
+        """\
+X: Input[N, 64]
+W1: Param[64, 128] = he_normal()
+W2: Param[128, 10] = he_normal()
+loss: Output = mean(relu(X @ W1) @ W2)
+""",
+    ),
+    "GC202": Explanation(
+        "shapes that do not broadcast",
+        "As in NumPy, shapes are aligned at their last axes, and each pair of sizes must be equal, or one of them 1."
+        " Two free sizes with different names are never taken to be equal, nor one of them to be 1.",
+        """\
+X: Input[N, 3]
+w: Param[4] = ones()
+loss: Output = sum(X * w)
+""",
+        """\
+X: Input[N, 3]
+w: Param[3] = ones()
+loss: Output = sum(X * w)
+""",
+    ),
+    "GC203": Explanation(
+        "an operand's shape is not one that the operation takes",
+        "For instance an axis that the tensor does not have, a reshape to another number of elements, or tensors to"
+        " concatenate that differ in more than one axis. Axes count from 0; negative ones count from the end.",
+        """\
+X: Input[N, 3]
+loss: Output = mean(sum(X, axis=2))
+""",
+        """\
+X: Input[N, 3]
+loss: Output = mean(sum(X, axis=1))
+""",
+    ),
+    "GC204": Explanation(
+        "an operand's dtype is not one that the operation takes",
+        "Indices and class labels are integers, conditions are bools, and gradients are those of floats. A declaration"
+        " without a dtype is of the model's float type.",
+        """\
+table: Param[100, 8] = normal()
+word: Input[N]
+loss: Output = mean(table[word])
+""",
+        """\
+table: Param[100, 8] = normal()
+word: Input[N, int64]
+loss: Output = mean(table[word])
+""",
+    ),
+    "GC205": Explanation(
+        "sizes contradict each other",
+        "A declared shape and that of the value differ, a size would be negative, or a shared parameter would have"
+        " another shape in each call.",
+        """\
+X: Input[N, 64]
+W: Param[64, 10] = he_normal()
+logits: Output[N, 32] = X @ W
+loss: Output = mean(logits ** 2)
+""",
+        """\
+X: Input[N, 64]
+W: Param[64, 10] = he_normal()
+logits: Output[N, 10] = X @ W
+loss: Output = mean(logits ** 2)
+""",
+    ),
+    "GC301": Explanation(
+        "no gradient passes through an operation",
+        "Every path from the loss to this parameter goes through an operation whose result jumps or is not a float"
+        " (argmax, a comparison, an integer), so the gradient would be zero without meaning anything.",
+        """\
+X: Input[N, 3]
+W: Param[3, 10] = he_normal()
+loss: Output = mean(argmax(X @ W, axis=1) * 1.0)
+""",
+        """\
+X: Input[N, 3]
+W: Param[3, 10] = he_normal()
+loss: Output = mean(max(X @ W, axis=1))
+""",
+    ),
+    "GC302": Explanation(
+        "the loss does not depend on a parameter",
+        "The parameter is not used on the way to the loss, so training would never change it. Use it, remove it, or ask"
+        " only for the gradient of others.",
+        """\
+X: Input[N, 3]
+w: Param[3] = normal()
+b: Param = zeros()
+loss: Output = mean((X @ w) ** 2)
+""",
+        """\
+X: Input[N, 3]
+w: Param[3] = normal()
+b: Param = zeros()
+loss: Output = mean((X @ w + b) ** 2)
+""",
+    ),
+    "GC303": Explanation(
+        "the loss is not a scalar",
+        "A gradient is that of one float number. Reduce the loss with `mean` or `sum`.",
+        """\
+X: Input[N, 3]
+w: Param[3] = normal()
+loss: Output = (X @ w) ** 2
+""",
+        """\
+X: Input[N, 3]
+w: Param[3] = normal()
+loss: Output = mean((X @ w) ** 2)
+""",
+    ),
+    "GC304": Explanation(
+        "it is not clear which output is the loss",
+        "The loss is the output named `loss`, else the only scalar output. Name it, or say which with `loss=` or"
+        " `--loss`.",
+        """\
+x: Input[N]
+error: Output = mean(x ** 2)
+largest: Output = max(x)
+""",
+        """\
+x: Input[N]
+loss: Output = mean(x ** 2)
+largest: Output = max(x)
+""",
+    ),
+    "GC401": Explanation(
+        "the model exceeds a limit",
+        "Size, nesting, unrolled loops and constant arithmetic are bounded, so that no text can hang the compiler or"
+        " fill the memory. The message names the bound.",
+        """\
+x: Input
+for i in range(1000000000):
+    x = x * 2
+loss: Output = x
+""",
+        """\
+x: Input
+for i in range(10):
+    x = x * 2
+loss: Output = x
+""",
+    ),
+    "GC402": Explanation(
+        "a file cannot be read",
+        "There is no such file, it may not be read, or it is not UTF-8 text.",
+        "graphc check digist.gc",
+        "graphc check digits.gc",
+        "shell",
+    ),
+    "GC403": Explanation(
+        "there is no such picture",
+        "The ending of the file chooses the format, `--view` what is drawn; the message lists what there is.",
+        "graphc draw digits.gc -o digits.bmp",
+        "graphc draw digits.gc -o digits.svg",
+        "shell",
+    ),
+    "GC404": Explanation(
+        "nothing is installed that lays out pictures",
+        "Pictures need pygraphviz 2.0 or later, which brings Graphviz along, or the program `dot`; only `.dot` files"
+        " need neither. `graphc doctor` shows what is there.",
+        "graphc draw digits.gc -o digits.svg",
+        "pip install 'pygraphviz>=2.0' && graphc draw digits.gc -o digits.svg",
+        "shell",
+    ),
+    "GC405": Explanation(
+        "a path leaves the model's folder",
+        "A model reads only files in its own folder and below, so that a model from elsewhere cannot read yours.",
+        """\
+encoder = use("../encoder.gc")
+X: Input[N, 64]
+loss: Output = mean(encoder(X))
+""",
+        """\
+encoder = use("parts/encoder.gc")
+X: Input[N, 64]
+loss: Output = mean(encoder(X))
+""",
+        "folder",
+    ),
+    "GC406": Explanation(
+        "saved parameters do not fit the model",
+        "A file of parameters holds one array of numbers per parameter, by name and in the declared shape; it is read"
+        " without pickle.",
+        """\
+encoder = use("encoder.gc", params="decoder.npz")
+X: Input[N, 64]
+loss: Output = mean(encoder(X))
+""",
+        """\
+encoder = use("encoder.gc", params="encoder.npz")
+X: Input[N, 64]
+loss: Output = mean(encoder(X))
+""",
+        "folder",
+    ),
+    "GC501": Explanation(
+        "an array has another shape than was declared",
+        "A free size is bound by the first array that has it; all others must agree.",
+        "digits.forward(params, X=np.zeros((5, 63)), y=y)    # declared as X: Input[N, 64]",
+        "digits.forward(params, X=np.zeros((5, 64)), y=y)",
+        "python",
+    ),
+    "GC502": Explanation(
+        "an array has another dtype than was declared",
+        "Integers are taken where floats are declared, but not floats as integers: labels and indices must be"
+        " integers.",
+        "digits.forward(params, X=X, y=np.zeros(5))    # declared as y: Input[N, int64]",
+        "digits.forward(params, X=X, y=np.zeros(5, dtype=np.int64))",
+        "python",
+    ),
+    "GC503": Explanation(
+        "a label or index is out of range",
+        "Labels and indices count from 0 and are less than the size that they index; -1 does not mean the last.",
+        "digits.forward(params, X=X, y=np.full(5, 10))    # ten classes: 0 to 9",
+        "digits.forward(params, X=X, y=np.full(5, 9))",
+        "python",
+    ),
+    "GC504": Explanation(
+        "a parameter is missing, or one is not the model's",
+        "`params` is a dict with exactly the model's parameters; `init_params` makes one.",
+        "digits.forward({}, X=X, y=y)",
+        "digits.forward(digits.init_params(0), X=X, y=y)",
+        "python",
+    ),
+    "GC601": Explanation(
+        "an input is not used",
+        "It stays in the signature, but no output depends on it: often a slip, so graphc says so. A warning only.",
+        """\
+X: Input[N, 3]
+weight: Input[N]
+w: Param[3] = normal()
+loss: Output = mean((X @ w) ** 2)
+""",
+        """\
+X: Input[N, 3]
+weight: Input[N]
+w: Param[3] = normal()
+loss: Output = mean(weight * (X @ w) ** 2)
+""",
+    ),
+    "GC602": Explanation(
+        "a gradient is zero everywhere",
+        "Every path from the loss to the variable runs through an op that is constant between its steps (sign, step, "
+        "floor, round), whose derivative is 0 by convention: training will not move it. A warning only.",
+        """\
+x: Input
+w: Param = normal()
+loss: Output = sign(x * w)
+""",
+        """\
+x: Input
+w: Param = normal()
+loss: Output = tanh(x * w)
+""",
+    ),
+}
+
+
+def explain(code: str) -> str:
+    """What an error code means, with an example, as text for people.
+
+    Parameters
+    ----------
+    code : str
+        As in the message, in upper or lower case.
+
+    Raises
+    ------
+    ValueError
+        When there is no such code.
+
+    Examples
+    --------
+    >>> print(explain("gc402"))
+    GC402: a file cannot be read
+    <BLANKLINE>
+    There is no such file, it may not be read, or it is not UTF-8 text.
+    <BLANKLINE>
+    Wrong:
+    <BLANKLINE>
+        graphc check digist.gc
+    <BLANKLINE>
+    Right:
+    <BLANKLINE>
+        graphc check digits.gc
+    """
+    name = code.upper()
+    if name not in CODES:
+        close = difflib.get_close_matches(name, CODES, n=3)
+        raise ValueError(f"expected one of graphc's error codes, such as {', '.join(close or CODES)}; found {code!r}")
+    found = CODES[name]
+    paragraphs = [textwrap.fill(paragraph, 79) for paragraph in found.text.split("\n")]
+    example, fix = (textwrap.indent(text.rstrip(), "    ") for text in (found.example, found.fix))
+    return "\n\n".join([f"{name}: {found.title}", *paragraphs, "Wrong:", example, "Right:", fix])

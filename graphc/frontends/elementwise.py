@@ -1,0 +1,196 @@
+"""``@elementwise def``: one op whose mathematics, NumPy text and partial derivatives are made from the body's graph."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+
+from graphc.builder import Builder, Value
+from graphc.diagnostics import Diagnostic
+from graphc.errors import GraphcError
+from graphc.frontends.session import Session, failure
+from graphc.frontends.values import Call, Frame, Function, Returned, Steps, Task, describe
+from graphc.graph import Graph, Node
+from graphc.numpy_text import fill, literal
+from graphc.op import Coercion, Op, OpCall, elementwise
+from graphc.symbolic import partials
+from graphc.tensor_type import DType, TensorType, Type
+
+if TYPE_CHECKING:
+    import sympy
+
+MAX_OPERATIONS = 500
+MAX_OPERANDS = 3
+
+
+def elementwise_op(session: Session, function: Function) -> Steps:
+    """The op of a function's body, read with integers first and, when these become floats, with floats."""
+    definition = function.definition
+    names = [argument.arg for argument in definition.args.args]
+    arguments = definition.args
+    if not 1 <= len(names) <= MAX_OPERANDS or arguments.kwonlyargs or arguments.posonlyargs or function.defaults:
+        place = function.frame or Frame({}, Call(function.source))
+        raise failure(
+            "GC103", f"expected one to three parameters without defaults, found {len(names)}", definition, place
+        )
+    body = yield from _read(session, function, names, "int64")
+    coercion: Coercion = "number"
+    assert isinstance(body, Graph)
+    if body.outputs["f"].tensor.dtype == "bool":
+        coercion = "compare"
+    elif body.outputs["f"].tensor.is_float:
+        coercion = "float"
+        body = yield from _read(session, function, names, session.float_dtype)
+        assert isinstance(body, Graph)
+    return _op(definition, body, coercion)
+
+
+def _read(session: Session, function: Function, names: list[str], dtype: DType) -> Steps:
+    """The body as a graph of scalars."""
+    definition = function.definition
+    outer, session.builder, session.pure = session.builder, Builder(float_dtype=session.float_dtype), definition.name
+    try:
+        values = {name: session.builder.input(name, TensorType(dtype)) for name in names}
+        frame = Frame(dict(values), Call(function.source, definition.name), function.frame)
+        result = yield Task(definition.body, frame)
+        value = session.size_value(definition, frame, result.value if isinstance(result, Returned) else None)
+        if value is None:
+            found = describe(result.value) if isinstance(result, Returned) else "nothing"
+            raise failure("GC106", f"expected {definition.name} to return a tensor, found {found}", definition, frame)
+        body = session.builder.finish({"f": value.node})
+    finally:
+        session.builder, session.pure = outer, ""
+    _check(body, definition, frame)
+    return body
+
+
+def _check(body: Graph, definition: ast.FunctionDef, frame: Frame) -> None:
+    outside = Frame({}, Call(frame.call.source))
+    sizes: dict[Node, int] = {}
+    for node in body.nodes:
+        if node.op.elementwise is None and node.op.name not in ("input", "const", "cast"):
+            message = f"expected elementwise operations in {definition.name}, found {node.op.name}"
+            raise GraphcError(Diagnostic("GC106", message, body.spans[node][0], "not elementwise"))
+        sizes[node] = 1 + sum(sizes[operand] for operand in body.operands(node))
+        if sizes[node] > MAX_OPERATIONS:
+            message = f"an elementwise function has at most {MAX_OPERATIONS} operations, {definition.name} has more"
+            raise failure("GC401", message, definition, outside)
+
+
+def _op(definition: ast.FunctionDef, body: Graph, coercion: Coercion) -> Op:
+    arity = len(definition.args.args)
+
+    def mathematics(sp: Any, *operands: sympy.Expr) -> sympy.Expr:
+        return _mathematics(body, sp, operands)
+
+    # The number of parameters of `math` is the op's arity.
+    by_arity: dict[int, Callable[..., sympy.Expr]] = {
+        1: lambda sp, x: mathematics(sp, x),
+        2: lambda sp, x, y: mathematics(sp, x, y),
+        3: lambda sp, x, y, z: mathematics(sp, x, y, z),
+    }
+    op = elementwise(
+        definition.name,
+        by_arity[arity],
+        "",
+        coercion=coercion,
+        partials=None if coercion == "compare" else tuple(_partial(body, position) for position in range(arity)),
+        flops=sum(node.op.flops for node in body.nodes if isinstance(node.op.flops, int)),
+        doc=(ast.get_docstring(definition) or definition.name).partition("\n")[0],
+    )
+    return replace(op, numpy=lambda call, *operands: _numpy(body, call, operands))
+
+
+def _mathematics(body: Graph, sp: Any, operands: tuple[sympy.Expr, ...]) -> sympy.Expr:
+    found: dict[Node, sympy.Expr] = dict(zip(body.inputs, operands, strict=True))
+    for node in body.nodes:
+        if node.op.name == "const":
+            value = node.attrs["value"]
+            found[node] = sp.Integer(value) if isinstance(value, int) else sp.nsimplify(value, rational=True)
+        elif node.op.elementwise is not None:
+            given = [found[operand] for operand in body.operands(node)]
+            found[node] = node.op.elementwise.math(sp, *(_number(sp, x) for x in given))
+        elif node not in found:
+            found[node] = found[body.operands(node)[0]]
+    return found[body.outputs["f"]]
+
+
+def _number(sp: Any, expression: Any) -> Any:
+    """A condition as the number that ops take it for."""
+    return sp.Piecewise((1, expression), (0, True)) if expression.is_Boolean or expression.is_Relational else expression
+
+
+def _numpy(body: Graph, call: OpCall, operands: tuple[ast.expr, ...]) -> ast.expr:
+    """The texts of the body's ops, each put into the next."""
+    texts = dict(zip(body.inputs, operands, strict=True))
+    types: dict[Node, Type] = dict(zip(body.inputs, call.operand_types, strict=True))
+    for node in body.nodes:
+        given = [texts[operand] for operand in body.operands(node)]
+        if node.op.name == "const":
+            texts[node] = literal(node.attrs["value"])
+        elif node.op.elementwise is not None:
+            inner = OpCall(node.type, tuple(types.get(operand, operand.type) for operand in body.operands(node)))
+            texts[node] = _text(node.op, inner, given)
+        elif given:
+            texts[node] = given[0]
+    return texts[body.outputs["f"]]
+
+
+def _text(op: Op, call: OpCall, operands: Sequence[ast.expr]) -> ast.expr:
+    if isinstance(op.numpy, str):
+        return fill(op.numpy, dict(zip("xyz", operands, strict=False)))
+    return op.numpy(call, *operands)
+
+
+def _partial(body: Graph, position: int) -> Callable[..., Value | int] | None:
+    """A partial by the chain rule through the body: each op's own partials are safe where one formula overflows."""
+
+    if body.inputs[position] not in nx.ancestors(body.dag, body.outputs["f"]) | {body.outputs["f"]}:
+        return None
+
+    def partial(result: Value, *operands: Value) -> Value | int:
+        values = _primals(body, operands)
+        tangents: dict[Node, Any] = {body.inputs[position]: 1}
+        for node in body.nodes:
+            tangent = _tangent(node, body, values, tangents)
+            if tangent is not None:
+                tangents[node] = tangent
+        found: Value | int = tangents.get(body.outputs["f"], 0)
+        return found
+
+    return partial
+
+
+def _primals(body: Graph, operands: tuple[Value, ...]) -> Mapping[Node, Value]:
+    builder = operands[0].builder
+    values = dict(zip(body.inputs, operands, strict=True))
+    for node in body.nodes:
+        given = [values[operand] for operand in body.operands(node)]
+        if node.op.name == "const":
+            values[node] = builder.value(builder.make(node.op, (), node.attrs))
+        elif node.op.elementwise is not None:
+            values[node] = builder.apply(node.op, given)
+        elif given:
+            values[node] = given[0]
+    return values
+
+
+def _tangent(node: Node, body: Graph, values: Mapping[Node, Value], tangents: Mapping[Node, Any]) -> Any:
+    """The sum over the operands of partial times tangent; None where there is none."""
+    operands = body.operands(node)
+    if node.tensor.dtype == "bool" or not any(operand in tangents for operand in operands):
+        return None
+    if node.op.elementwise is None:
+        return tangents[operands[0]]
+    terms = []
+    for operand, partial in zip(operands, partials(node.op), strict=True):
+        if partial is not None and operand in tangents:
+            slope = partial(values[node], *(values[o] for o in operands))
+            terms.append(slope if operand in body.inputs else slope * tangents[operand])
+    return reduce(add, terms) if terms else None

@@ -1,0 +1,214 @@
+"""Statements, and the loop that runs handlers: no handler calls another, so nesting never meets a recursion limit."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+
+from graphc.builder import Value
+from graphc.errors import GraphcError
+from graphc.frontends.declarations import annotated
+from graphc.frontends.elementwise import elementwise_op
+from graphc.frontends.evaluate import EXPRESSIONS, LEAVES, items_of, operate, truth, unpack
+from graphc.frontends.scopes import settle_scope
+from graphc.frontends.session import MAX_ERRORS, MAX_STEPS, Session, failure
+from graphc.frontends.syntax import illegal
+from graphc.frontends.values import POISON, Frame, Function, Instance, Poisoned, Returned, Steps, Task, UsedModel
+
+
+def run(session: Session, task: Task) -> object:
+    """Run a task to its end.
+
+    Handlers are generators that yield the tasks they need done and are sent their results; the stack is a list.
+
+    Raises
+    ------
+    GraphcError
+        The error of the task.
+    Poisoned
+        When it uses a name whose statement had an error.
+    """
+    running: list[Steps] = []
+    result: object = None
+    following: Task | None = task
+    while following is not None or running:
+        try:
+            if following is not None:
+                result = _start(session, following, running)
+            following = None
+            if running and result is not _STARTED:
+                following = running[-1].send(result)
+            elif running:
+                following = next(running[-1])
+        except StopIteration as stop:
+            running.pop()
+            result, following = stop.value, None
+        except (GraphcError, Poisoned) as error:
+            following, result = _unwind(running, error)
+    return result
+
+
+_STARTED = object()
+
+
+def _start(session: Session, task: Task, running: list[Steps]) -> object:
+    session.step(task.node, task.frame)
+    kind: type = type(task.node)
+    leaf = LEAVES.get(kind)
+    if leaf is not None:
+        return leaf(session, task.node, task.frame)
+    running.append(HANDLERS[kind](session, task.node, task.frame))
+    return _STARTED
+
+
+def _unwind(running: list[Steps], error: Exception) -> tuple[Task | None, object]:
+    """Hand an error to the handlers that wait, innermost first, until one goes on."""
+    while running:
+        try:
+            return running[-1].throw(error), None
+        except StopIteration as stop:
+            running.pop()
+            return None, stop.value
+        except (GraphcError, Poisoned) as raised:
+            running.pop()
+            error = raised
+    raise error
+
+
+def run_model(session: Session, statements: list[ast.stmt], frame: Frame) -> None:
+    """Run a model's statements; one with an error is reported, and the names that it binds are poisoned."""
+    for statement in statements:
+        if len(session.diagnostics) >= MAX_ERRORS or session.budget.steps > MAX_STEPS:
+            return
+        refused = illegal(session.source, statement)
+        session.diagnostics.extend(refused)
+        try:
+            if refused:
+                raise Poisoned
+            run(session, Task([statement], frame))
+        except GraphcError as error:
+            session.diagnostics.extend(error.diagnostics)
+            _poison(statement, frame)
+        except Poisoned:
+            _poison(statement, frame)
+
+
+def _poison(statement: ast.stmt, frame: Frame) -> None:
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            frame.names[node.id] = POISON
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            frame.names[node.name] = POISON
+        elif isinstance(node, ast.alias):
+            frame.names[node.asname or node.name.partition(".")[0]] = POISON
+
+
+def block(session: Session, statements: list[ast.stmt], frame: Frame) -> Steps:
+    """Statements in order, up to a ``return``."""
+    for statement in statements:
+        result = yield Task(statement, frame)
+        if isinstance(result, Returned):
+            return result
+    return None
+
+
+def assign(session: Session, node: ast.Assign, frame: Frame) -> Steps:
+    """``a = b``; a tensor gets the name, and so does a layer that shares its parameters."""
+    value = yield Task(node.value, frame)
+    for target in node.targets:
+        if isinstance(value, (Instance, UsedModel)) and isinstance(target, ast.Name):
+            settle_scope(value, frame.call, target.id)
+        bind(session, target, value, frame)
+    return None
+
+
+def augmented(session: Session, node: ast.AugAssign, frame: Frame) -> Steps:
+    """``a += b``, which binds ``a`` again."""
+    assert isinstance(node.target, ast.Name)
+    read = ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target)
+    left = yield Task(read, frame)
+    right = yield Task(node.value, frame)
+    bind(session, node.target, operate(session, node, frame, node.op, left, right), frame)
+    return None
+
+
+def bind(session: Session, target: ast.expr, value: object, frame: Frame) -> None:
+    """Bind names to values, and name the tensors among them."""
+    for name, bound in unpack(target, value, frame):
+        session.check_free(name.id, name, frame)
+        frame.names[name.id] = bound
+        if isinstance(bound, Value) and frame.call.named:
+            session.builder.name(bound.node, "_".join((*frame.call.scope, name.id)))
+
+
+def loop(session: Session, node: ast.For, frame: Frame) -> Steps:
+    """``for i in range(n)``, unrolled."""
+    items = yield Task(node.iter, frame)
+    for item in items_of(items, node.iter, frame):
+        bind(session, node.target, item, frame)
+        result = yield Task(node.body, frame)
+        if isinstance(result, Returned):
+            return result
+    return None
+
+
+def branch(session: Session, node: ast.If, frame: Frame) -> Steps:
+    """``if`` on a static value."""
+    condition = yield Task(node.test, frame)
+    taken = node.body if truth(condition, node.test, frame) else node.orelse
+    return (yield Task(taken, frame)) if taken else None
+
+
+def returned(session: Session, node: ast.Return, frame: Frame) -> Steps:
+    """``return``, in a function."""
+    if not frame.call.function:
+        raise failure(
+            "GC002", "return outside a function; what a model gives is declared, `name: Output = ...`", node, frame
+        )
+    value = None if node.value is None else (yield Task(node.value, frame))
+    return Returned(value)
+
+
+def definition(session: Session, node: ast.FunctionDef, frame: Frame) -> Steps:
+    """``def``: a function or layer, or with ``@elementwise`` an op."""
+    session.check_free(node.name, node, frame)
+    arguments = node.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    names = [a.arg for a in (*positional, *arguments.kwonlyargs)]
+    if len(set(names)) < len(names):
+        raise failure("GC102", f"{node.name} has two parameters of one name", node, frame)
+    given: list[tuple[ast.arg, ast.expr | None]] = list(
+        zip(positional[len(positional) - len(arguments.defaults) :], arguments.defaults, strict=True)
+    )
+    given += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    defaults = {}
+    for argument, default in given:
+        if default is not None:
+            defaults[argument.arg] = yield Task(default, frame)
+    function: object = Function(node, frame.call.source, frame, defaults)
+    if node.decorator_list:
+        assert isinstance(function, Function)
+        function = yield from elementwise_op(session, function)
+    frame.names[node.name] = function
+    return None
+
+
+def nothing(session: Session, node: ast.stmt, frame: Frame) -> Steps:
+    """A docstring or ``pass``."""
+    return None
+    yield
+
+
+HANDLERS: Mapping[type, Callable[..., Steps]] = {
+    **EXPRESSIONS,
+    list: block,
+    ast.Assign: assign,
+    ast.AugAssign: augmented,
+    ast.AnnAssign: annotated,
+    ast.For: loop,
+    ast.If: branch,
+    ast.Return: returned,
+    ast.FunctionDef: definition,
+    ast.Expr: nothing,
+    ast.Pass: nothing,
+}

@@ -1,0 +1,109 @@
+"""From command-line arguments to a model, and from diagnostics to a stream: what the commands share."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, NoReturn, TypedDict
+
+import click
+
+if TYPE_CHECKING:
+    from graphc.compiler import Model
+    from graphc.diagnostics import Diagnostic
+    from graphc.tensor_type import DType
+
+
+class Target(TypedDict, total=False):
+    """What is differentiated, as the options say it."""
+
+    loss: str | None
+    wrt: str | None
+    dtype: DType
+    no_gradient: bool
+
+
+def compiled(file: str | None, expression: str | None, target: Target) -> tuple[Sequence[Diagnostic], Model | None]:
+    """What compiling says, and the model when there is one."""
+    from graphc.compiler import compile
+    from graphc.errors import GraphcError, GraphcWarning
+
+    # They are printed from the model, in the style asked for.
+    warnings.simplefilter("ignore", GraphcWarning)
+    wrt = target.get("wrt")
+    try:
+        model = compile(
+            _source(file, expression),
+            loss=target.get("loss"),
+            wrt=[name.strip() for name in wrt.split(",")] if wrt else None,
+            dtype=target.get("dtype", "float64"),
+            gradient=not target.get("no_gradient", False),
+        )
+    except GraphcError as error:
+        return error.diagnostics, None
+    return model.warnings, model
+
+
+def load(file: str | None, expression: str | None, style: str, target: Target) -> Model:
+    """The model, with warnings on standard error; errors go there too and end the program."""
+    diagnostics, model = compiled(file, expression, target)
+    print_diagnostics(diagnostics, style, sys.stderr)
+    if model is None:
+        sys.exit(status(diagnostics))
+    return model
+
+
+def guarded(action: Callable[[], object], style: str) -> None:
+    """Do something that may refuse or fail to write; either ends the program with a message."""
+    from graphc.errors import GraphcError
+
+    try:
+        action()
+    except GraphcError as error:
+        print_diagnostics(error.diagnostics, style, sys.stderr)
+        sys.exit(status(error.diagnostics))
+    except OSError as fault:
+        cannot_write(fault)
+
+
+def cannot_write(fault: OSError) -> NoReturn:
+    """End the program because a file cannot be written."""
+    raise click.UsageError(f"cannot write {fault.filename or 'the file'}: {fault.strerror or fault}") from None
+
+
+def status(diagnostics: Iterable[Diagnostic]) -> int:
+    """The exit status: errors without a place in a model are about the use, a missing file or an unknown format."""
+    places = [diagnostic.span for diagnostic in diagnostics if diagnostic.severity == "error"]
+    return 1 if any(places) else 2 if places else 0
+
+
+def print_diagnostics(diagnostics: Iterable[Diagnostic], style: str, stream: IO[str]) -> None:
+    """Write diagnostics, in colour on a terminal that wants it."""
+    from graphc.diagnostics import render
+
+    for diagnostic in diagnostics:
+        click.echo(render(diagnostic, style=style, color=_in_color(stream)), file=stream)
+
+
+def _in_color(stream: IO[str]) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _source(file: str | None, expression: str | None) -> str | Path:
+    if (file is None) == (expression is None):
+        raise click.UsageError("expected either a FILE (`-` is standard input) or -e EXPR")
+    if expression is None and file != "-":
+        return Path(str(file))
+    text = _standard_input() if expression is None else expression
+    # A str that ends so would be taken for a file.
+    return f"{text}\n" if text.endswith(".gc") else text
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as fault:
+        raise click.UsageError(f"expected UTF-8 text on standard input: {fault.reason} at {fault.start}") from None

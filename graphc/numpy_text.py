@@ -1,0 +1,126 @@
+"""NumPy expressions as ``ast``: the words in which ops say what they are in NumPy.
+
+Named sizes and the run-time float dtype are placeholders (`SIZE` and `FLOAT`) that the emitter gives their names.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from functools import reduce
+
+from graphc.size import Quotient, Size, SizeExpr
+
+SIZE = "size:"
+"""Prefix of the placeholder of a named size."""
+FLOAT = "float:"
+"""The placeholder of the dtype that the generated function computes in."""
+
+
+class _Fill(ast.NodeTransformer):
+    def __init__(self, values: Mapping[str, ast.expr]) -> None:
+        self.values = values
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.values.get(node.id, node)
+
+
+def fill(text: str, values: Mapping[str, ast.expr]) -> ast.expr:
+    """A NumPy expression with names replaced by expressions; precedence is kept.
+
+    Examples
+    --------
+    >>> ast.unparse(fill("x * y", {"x": ast.parse("a + b", mode="eval").body, "y": literal(2)}))
+    '(a + b) * 2'
+    """
+    template = ast.parse(text, mode="eval").body
+    filled = _Fill(values).visit(template)
+    assert isinstance(filled, ast.expr)
+    return filled
+
+
+def call(function: str, *operands: object, **keywords: object) -> ast.expr:
+    """A call such as ``np.sum(x, axis=0)``; keywords that are None are left out.
+
+    Examples
+    --------
+    >>> ast.unparse(call("np.sum", ast.Name("x", ast.Load()), axis=(0,), keepdims=None))
+    'np.sum(x, axis=(0,))'
+    """
+    arguments = [literal(operand) for operand in operands]
+    named = [ast.keyword(name, literal(value)) for name, value in keywords.items() if value is not None]
+    return ast.Call(_dotted(function), arguments, named)
+
+
+def method(receiver: ast.expr, name: str, *operands: object, **keywords: object) -> ast.expr:
+    """A method call such as ``x.sum(axis=0)``; keywords that are None are left out."""
+    called = call("f", *operands, **keywords)
+    assert isinstance(called, ast.Call)
+    return ast.Call(ast.Attribute(receiver, name, ast.Load()), called.args, called.keywords)
+
+
+def subscript(receiver: ast.expr, *items: ast.expr) -> ast.expr:
+    """An indexing expression."""
+    index = items[0] if len(items) == 1 else ast.Tuple(list(items), ast.Load())
+    return ast.Subscript(receiver, index, ast.Load())
+
+
+def float_dtype() -> ast.expr:
+    """The dtype that the generated function computes in."""
+    return ast.Name(FLOAT, ast.Load())
+
+
+def literal(value: object) -> ast.expr:
+    """A Python value, a size, a tuple of them, or an expression, as an expression."""
+    if isinstance(value, ast.expr):
+        return value
+    if isinstance(value, tuple):
+        return ast.Tuple([literal(item) for item in value], ast.Load())
+    if isinstance(value, SizeExpr):
+        return _size_text(value)
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return _negated(_dotted("np.inf")) if value < 0 else _dotted("np.nan" if value != value else "np.inf")
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and str(value).startswith("-"):
+        return _negated(ast.Constant(-value))
+    assert value is None or isinstance(value, (str, bytes, bool, int, float))
+    return ast.Constant(value)
+
+
+def slice_text(start: Size | None, stop: Size | None, step: int) -> ast.expr:
+    """A slice such as ``1:N``."""
+    parts = [None if part is None else literal(part) for part in (start, stop, None if step == 1 else step)]
+    return ast.Slice(*parts)
+
+
+def _dotted(name: str) -> ast.expr:
+    first, *rest = name.split(".")
+    found: ast.expr = ast.Name(first, ast.Load())
+    for attribute in rest:
+        found = ast.Attribute(found, attribute, ast.Load())
+    return found
+
+
+def _negated(value: ast.expr) -> ast.expr:
+    return ast.UnaryOp(ast.USub(), value)
+
+
+def _size_text(size: SizeExpr) -> ast.expr:
+    positive_first = sorted(size.terms, key=lambda term: term[1] < 0)
+    text: ast.expr | None = None
+    for monomial, coefficient in positive_first:
+        factors = [_atom_text(atom) for atom, power in monomial for _ in range(power)]
+        if abs(coefficient) != 1 or not factors:
+            factors.insert(0, ast.Constant(abs(coefficient)))
+        term = reduce(lambda left, right: ast.BinOp(left, ast.Mult(), right), factors)
+        if text is None:
+            text = term if coefficient > 0 else _negated(term)
+        else:
+            text = ast.BinOp(text, ast.Add() if coefficient > 0 else ast.Sub(), term)
+    assert text is not None
+    return text
+
+
+def _atom_text(atom: str | Quotient) -> ast.expr:
+    if isinstance(atom, str):
+        return ast.Name(SIZE + atom, ast.Load())
+    return ast.BinOp(literal(atom.numerator), ast.FloorDiv(), literal(atom.denominator))

@@ -1,0 +1,230 @@
+"""An operation is declared once, as an `Op` record in the `OPS` table; nothing else names it.
+
+Everywhere an op is applied or ruled, graph values are positional and static attributes are keywords.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from graphc.size import Size
+from graphc.tensor_type import TensorType, Type, broadcast_shapes, promote
+
+if TYPE_CHECKING:
+    import sympy
+
+    from graphc.builder import Operand, Value
+
+Coercion = Literal["number", "float", "compare", "logical", "where"]
+
+
+@dataclass(frozen=True)
+class Elementwise:
+    """What makes an op elementwise: its mathematics, from which the rest is derived.
+
+    Attributes
+    ----------
+    math : callable
+        ``math(sympy, *symbols)`` gives the SymPy expression of the result; called at first need only.
+    coercion : str
+        What operands become: ``number`` (promoted; bool alone counts as integer), ``float``, ``compare`` (bool result),
+        ``logical`` (bool operands and result), ``where`` (bool condition, then numbers).
+    partials : tuple of callable, optional
+        ``partial(y, *operands)`` per operand, ``y`` the result; None instead of a callable for a partial that is zero
+        wherever it exists. Left out, SymPy derives them.
+    domain : tuple of (low, high)
+        Where tests sample each operand.
+    """
+
+    math: Callable[..., sympy.Expr]
+    coercion: Coercion = "number"
+    partials: tuple[Callable[..., Value | int] | None, ...] | None = None
+    domain: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Operands and attributes on which generic tests try a structural op.
+
+    ``operands`` are types (float operands are drawn from ``domain``), or ints and nested tuples of ints.
+    """
+
+    operands: tuple[TensorType | int | tuple[object, ...], ...]
+    attrs: Mapping[str, object] = field(default_factory=dict)
+    domain: tuple[float, float] = (-2.0, 2.0)
+
+
+@dataclass(frozen=True)
+class OpCall:
+    """What a NumPy text function knows of the node that it writes."""
+
+    type: Type
+    operand_types: tuple[Type, ...]
+
+    @property
+    def tensor(self) -> TensorType:
+        """The type, of an op with one result."""
+        assert isinstance(self.type, TensorType)
+        return self.type
+
+    def operand(self, position: int = 0) -> TensorType:
+        """The type of an operand that is a tensor."""
+        found = self.operand_types[position]
+        assert isinstance(found, TensorType)
+        return found
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What must hold of the named sizes when a generated function is called: at least, or divisible by, a number."""
+
+    size: Size
+    relation: Literal["at_least", "divisible_by"]
+    number: int
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """One operation.
+
+    Attributes
+    ----------
+    name : str
+        As in the model language, and in NumPy where NumPy has it.
+    arity : int or None
+        Number of operands; None for any number, given as a list.
+    infer : callable
+        ``infer(*operand_types, **attrs)`` gives the result's type or raises `TypeRuleError`.
+    numpy : str or callable
+        The NumPy text: an expression in ``x``, ``y``, ``z`` for the operands, or ``numpy(call, *operands, **attrs)``
+        giving an ``ast.expr`` (``call`` is an `OpCall`). A name that starts with ``_`` is a function of
+        `graphc.backends.runtime`.
+    vjp : callable, optional
+        ``vjp(cotangent, result, *operands, **attrs)`` gives one cotangent per operand, None where there is none.
+        Elementwise ops have none of their own: the engine uses their partials.
+    elementwise : Elementwise, optional
+    normalize : callable, optional
+        ``normalize(*operand_types, **attrs)`` gives the attributes in canonical form; its signature holds their names,
+        order and defaults.
+    commutative, linear : bool
+        Whether operands may be exchanged; whether the result is linear in all operands taken together.
+    flops : int or callable
+        Per element of the result, or ``flops(result_type, *operand_types)``. 0 is a view.
+    conditions : callable, optional
+        ``conditions(*operand_types, **attrs)`` gives what could not be decided about sizes and is checked at entry.
+    limits : callable, optional
+        ``limits(*operand_types, **attrs)`` gives, by operand position, the size that the elements of an integer operand
+        stay below (none is negative): indices and labels, checked at entry.
+    batching : callable, optional
+        The batching rule of a structural op: ``batching(values, batched, **attrs)``.
+    label : str
+        What pictures write in the node; the name when empty.
+    convention : str
+        What holds at kinks, as printed in module headers.
+    samples : tuple of Sample
+        Where generic tests try a structural op.
+    doc : str
+        One line for the op table.
+    """
+
+    name: str
+    arity: int | None
+    infer: Callable[..., Type]
+    numpy: str | Callable[..., ast.expr]
+    vjp: Callable[..., Sequence[Value | None]] | None = None
+    elementwise: Elementwise | None = None
+    normalize: Callable[..., dict[str, object]] | None = None
+    commutative: bool = False
+    linear: bool = False
+    flops: int | Callable[..., Size] = 1
+    conditions: Callable[..., Sequence[Condition]] | None = None
+    limits: Callable[..., Mapping[int, Size]] | None = None
+    batching: Callable[..., Value] | None = None
+    label: str = ""
+    convention: str = ""
+    samples: tuple[Sample, ...] = ()
+    doc: str = ""
+
+    def __call__(self, *operands: Operand, **attrs: object) -> Value:
+        """Apply the op where its operands live: to graph values, or to the patterns of a rule."""
+        for operand in operands:
+            apply = getattr(operand, "apply_op", None)
+            if apply is not None:
+                result: Value = apply(self, operands, attrs)
+                return result
+        raise TypeError(f"{self.name} needs a graph value among its operands, got {operands!r}")
+
+    def __repr__(self) -> str:
+        return f"Op({self.name})"
+
+    @property
+    def cheap(self) -> bool:
+        """Whether computing it again costs less than keeping its result: a few flops an element."""
+        return isinstance(self.flops, int) and self.flops <= 4
+
+
+OPS: dict[str, Op] = {}
+
+
+def define(op: Op) -> Op:
+    """Add an op to the table.
+
+    Raises
+    ------
+    ValueError
+        When the table has an op of this name.
+    """
+    if op.name in OPS:
+        raise ValueError(f"two ops are called {op.name}")
+    OPS[op.name] = op
+    return op
+
+
+def elementwise(
+    name: str,
+    math: Callable[..., sympy.Expr],
+    numpy: str,
+    *,
+    coercion: Coercion = "number",
+    partials: tuple[Callable[..., Value | int] | None, ...] | None = None,
+    domain: tuple[tuple[float, float], ...] | None = None,
+    commutative: bool = False,
+    linear: bool = False,
+    flops: int = 1,
+    label: str = "",
+    convention: str = "",
+    doc: str = "",
+) -> Op:
+    """Declare an elementwise op; see `Elementwise` and `Op` for the arguments.
+
+    The number of operands is that of ``math``'s parameters after ``sympy``.
+    """
+    arity = math.__code__.co_argcount - 1
+    rule = Elementwise(math, coercion, partials, domain or ((-3.0, 3.0),) * arity)
+    return Op(
+        name=name,
+        arity=arity,
+        infer=_elementwise_type(coercion),
+        numpy=numpy,
+        elementwise=rule,
+        commutative=commutative,
+        linear=linear,
+        flops=flops,
+        label=label,
+        convention=convention,
+        doc=doc,
+    )
+
+
+def _elementwise_type(coercion: Coercion) -> Callable[..., TensorType]:
+    def infer(*operands: TensorType) -> TensorType:
+        shape = broadcast_shapes([operand.shape for operand in operands])
+        if coercion in ("compare", "logical"):
+            return TensorType("bool", shape)
+        values = operands[1:] if coercion == "where" else operands
+        return TensorType(promote([operand.dtype for operand in values]), shape)
+
+    return infer

@@ -1,0 +1,35 @@
+"""The operations, by family; importing this package fills `graphc.op.OPS`."""
+
+from graphc.op import OPS
+from graphc.ops import (
+    elementwise,
+    functions,
+    gather,
+    indexing,
+    joining,
+    leaves,
+    linear_algebra,
+    products,
+    reductions,
+    reshape,
+    shapes,
+    softmax,
+    sources,
+)
+
+__all__ = [
+    "OPS",
+    "elementwise",
+    "functions",
+    "gather",
+    "indexing",
+    "joining",
+    "leaves",
+    "linear_algebra",
+    "products",
+    "reductions",
+    "reshape",
+    "shapes",
+    "softmax",
+    "sources",
+]

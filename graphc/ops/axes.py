@@ -1,0 +1,95 @@
+"""Axes and shapes as attributes: canonical forms, and moving values between a shape and its reduction or broadcast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from graphc.errors import TypeRuleError
+from graphc.op import OPS
+from graphc.size import SizeExpr
+from graphc.tensor_type import Shape, TensorType, shape_text
+
+if TYPE_CHECKING:
+    from graphc.builder import Value
+
+
+def normalize_axis(axis: object, ndim: int) -> int:
+    """An axis counted from the front.
+
+    Raises
+    ------
+    TypeRuleError
+        GC203 when it is no int, or there is no such axis.
+    """
+    if not isinstance(axis, int) or isinstance(axis, bool):
+        raise TypeRuleError("GC203", f"an axis is an integer, got {quoted(axis)}")
+    if not -ndim <= axis < ndim:
+        found = f"{ndim} axis" if ndim == 1 else f"{ndim} axes"
+        raise TypeRuleError("GC203", f"there is no axis {axis} in a tensor with {found}", "{0} has " + found)
+    return axis % ndim
+
+
+def normalize_axes(axis: object, ndim: int) -> tuple[int, ...]:
+    """Axes counted from the front, in order; None is all of them."""
+    if axis is None:
+        return tuple(range(ndim))
+    found = [normalize_axis(a, ndim) for a in (axis if isinstance(axis, (tuple, list)) else [axis])]
+    if len(set(found)) < len(found):
+        raise TypeRuleError("GC203", f"axes {axis} name an axis twice")
+    return tuple(sorted(found))
+
+
+def is_size(value: object) -> bool:
+    """Whether an attribute is a size: a nonnegative int or an expression of named sizes."""
+    return isinstance(value, SizeExpr) or (isinstance(value, int) and not isinstance(value, bool) and value >= 0)
+
+
+def shape_attr(op: str, shape: object) -> Shape:
+    """A shape given as a size or a sequence of sizes.
+
+    Raises
+    ------
+    TypeRuleError
+        GC203 for anything else.
+    """
+    sizes = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else (shape,)
+    for size in sizes:
+        if not is_size(size):
+            raise TypeRuleError("GC203", f"{op} needs a shape of sizes, got {quoted(size)}")
+    return sizes
+
+
+def quoted(value: object) -> str:
+    """A value that a message names; its braces are no places for operands' names."""
+    return repr(value).replace("{", "{{").replace("}", "}}")
+
+
+def shown_axes(axis: tuple[int, ...]) -> int | tuple[int, ...]:
+    """Axes as people write them: an int for one."""
+    return axis[0] if len(axis) == 1 else axis
+
+
+def unbroadcast(ct: Value, type: TensorType) -> Value:
+    """The cotangent of an operand that was broadcast to the cotangent's shape: the sum over the stretched axes."""
+    leading = ct.ndim - type.ndim
+    if leading:
+        ct = OPS["sum"](ct, axis=tuple(range(leading)), keepdims=False)
+    stretched = tuple(axis for axis, size in enumerate(type.shape) if size == 1 and ct.shape[axis] != 1)
+    return OPS["sum"](ct, axis=stretched, keepdims=True) if stretched else ct
+
+
+def kept(value: Value, axis: tuple[int, ...], keepdims: bool) -> Value:
+    """A reduced value with its axes as axes of size 1, so that it broadcasts against what was reduced."""
+    return value if keepdims or not axis else OPS["expand_dims"](value, axis=axis)
+
+
+def spread(value: Value, like: Value, axis: tuple[int, ...], keepdims: bool) -> Value:
+    """A reduced value along its axes again, broadcast to the shape before the reduction."""
+    value = kept(value, axis, keepdims)
+    return value if value.shape == like.shape else OPS["broadcast_to"](value, shape=like.shape)
+
+
+def described(x: TensorType) -> str:
+    """What an error says of an operand at its own place: ``is 64×10``."""
+    return f"is {shape_text(x.shape)}"

@@ -1,0 +1,64 @@
+"""What the NumPy text of an op must know of its operands: Python scalars are weak, masks and integers are not floats.
+
+In NumPy 2 a Python float takes the dtype of the array beside it; alone, or beside a mask, it would become float64.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+
+from graphc.numpy_text import SIZE, call, fill, float_dtype, method
+from graphc.op import OpCall
+
+
+def is_literal(text: ast.expr) -> bool:
+    """Whether a text is a Python scalar: a literal, a named size, or arithmetic of them.
+
+    Examples
+    --------
+    >>> is_literal(ast.parse("-1.0 / 2", mode="eval").body), is_literal(ast.parse("x", mode="eval").body)
+    (True, False)
+    """
+    if isinstance(text, ast.UnaryOp):
+        return is_literal(text.operand)
+    if isinstance(text, ast.BinOp):
+        return is_literal(text.left) and is_literal(text.right)
+    if isinstance(text, ast.Name):
+        return text.id.startswith(SIZE)
+    return isinstance(text, ast.Constant) or ast.unparse(text) in ("np.inf", "np.nan")
+
+
+def as_array(call_: OpCall, text: ast.expr, position: int = 0) -> ast.expr:
+    """An operand as an array, where it may be a Python scalar."""
+    if call_.operand(position).is_float and is_literal(text):
+        return call("np.asarray", text, dtype=float_dtype())
+    return text
+
+
+def as_float(call_: OpCall, text: ast.expr, position: int = 0) -> ast.expr:
+    """An operand in the float type that the function computes in."""
+    if call_.operand(position).is_float:
+        return as_array(call_, text, position)
+    if call_.operand(position).ndim == 0:
+        return call("np.asarray", text, dtype=float_dtype())
+    return method(text, "astype", float_dtype())
+
+
+def common_dtype(call_: OpCall, *texts: ast.expr) -> ast.expr | None:
+    """The dtype to say when operands are joined: the float type where NumPy alone would choose float64."""
+    mixed = any(not call_.operand(p).is_float or is_literal(text) for p, text in enumerate(texts))
+    return float_dtype() if call_.tensor.is_float and mixed else None
+
+
+def with_masks(template: str) -> Callable[..., ast.expr]:
+    """The text of arithmetic in which a mask beside nothing but Python floats becomes an array of floats."""
+
+    def text(call_: OpCall, *operands: ast.expr) -> ast.expr:
+        types = [call_.operand(position) for position in range(len(operands))]
+        strong = any(type.is_float and not is_literal(x) for type, x in zip(types, operands, strict=True))
+        if call_.tensor.is_float and not strong:
+            operands = tuple(as_float(call_, x, p) if types[p].dtype == "bool" else x for p, x in enumerate(operands))
+        return fill(template, dict(zip(("x", "y", "z"), operands, strict=False)))
+
+    return text

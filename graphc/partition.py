@@ -1,0 +1,242 @@
+"""The joint graph, cut in two: a forward graph, what it keeps (the residuals), and a backward graph.
+
+What to keep and what to compute again is a minimum cut: bytes kept, where references to inputs and parameters cost
+nothing and only a few flops an element are ever spent twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from graphc.builder import Builder, rebuild
+from graphc.graph import Graph, Node
+from graphc.size import Size, size_names, substitute
+from graphc.tensor_type import TupleType
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+NOMINAL_SIZE = 256
+"""What a named size counts for when bytes are compared."""
+
+_ITEM_BYTES = {"bool": 1, "int32": 4, "float32": 4, "int64": 8, "float64": 8}
+_IN, _OUT = 0, 1
+End = tuple[Node | None, int]
+"""A vertex of the flow network: where a node is entered or left, or the source or the sink of it all."""
+_SOURCE: End = (None, -1)
+_SINK: End = (None, -2)
+
+
+@dataclass(frozen=True)
+class Split:
+    """A joint graph in two halves.
+
+    Attributes
+    ----------
+    forward : Graph
+        Its outputs are the model's outputs, then the residuals by name.
+    residuals : tuple of str
+    backward : Graph
+        Its inputs are the residuals, named alike, and the seeds; its outputs are the gradients.
+    """
+
+    forward: Graph
+    residuals: tuple[str, ...]
+    backward: Graph
+
+
+def partition(graph: Graph, outputs: Sequence[str], seeds: Iterable[str]) -> Split:
+    """Cut a joint graph.
+
+    Parameters
+    ----------
+    graph : Graph
+        Its outputs are ``outputs`` and the gradients.
+    outputs : sequence of str
+        The outputs of the forward half.
+    seeds : iterable of str
+        The names of the inputs that are cotangents.
+    """
+    seed_names = set(seeds)
+    seed_nodes = [node for node in graph.inputs if node.attrs["name"] in seed_names]
+    gradients = {name: node for name, node in graph.outputs.items() if name not in outputs}
+    forward = set(reached(graph, [graph.outputs[name] for name in outputs]))
+    backward = _dependents(graph, seed_nodes)
+    required = _required(graph, gradients.values(), backward)
+    kept = _kept(graph, required, forward)
+    names = _residual_names(graph, kept, [*graph.outputs, *seed_names])
+    return Split(
+        forward=extract(graph, {**{name: graph.outputs[name] for name in outputs}, **names}, without=seed_nodes),
+        residuals=tuple(names),
+        backward=_backward(graph, gradients, names, seed_nodes),
+    )
+
+
+def extract(graph: Graph, outputs: Mapping[str, Node], *, without: Sequence[Node] = (), unused: bool = True) -> Graph:
+    """The part of a graph that some of its nodes need.
+
+    Parameters
+    ----------
+    graph : Graph
+    outputs : mapping of str to Node
+    without : sequence of Node
+        Inputs to leave out of the signature.
+    unused : bool
+        Whether inputs and parameters that the outputs do not need stay in the signature.
+    """
+    live = set(reached(graph, outputs.values()))
+    if unused:
+        live.update(node for node in (*graph.inputs, *graph.params) if node not in without)
+    builder = Builder()
+    mapping = rebuild(graph, builder, nodes=[node for node in graph.nodes if node in live])
+    return builder.finish({name: mapping[node] for name, node in outputs.items()}, doc=graph.doc)
+
+
+def reached(graph: Graph, roots: Iterable[Node]) -> list[Node]:
+    """The nodes that some nodes are computed from, themselves included."""
+    stack = list(dict.fromkeys(roots))
+    live = dict.fromkeys(stack)
+    while stack:
+        for operand in graph.operands(stack.pop()):
+            if operand not in live:
+                live[operand] = None
+                stack.append(operand)
+    return list(live)
+
+
+def _dependents(graph: Graph, seeds: Sequence[Node]) -> set[Node]:
+    found = set(seeds)
+    for node in graph.nodes:
+        if any(operand in found for operand in graph.operands(node)):
+            found.add(node)
+    return found
+
+
+def _required(graph: Graph, gradients: Iterable[Node], backward: set[Node]) -> list[Node]:
+    """What the backward half reads and does not depend on a seed, in creation order."""
+    live = reached(graph, gradients)
+    used = {operand for node in live if node in backward for operand in graph.operands(node)}
+    used.update(node for node in gradients)
+    return sorted((node for node in used if node not in backward), key=lambda node: node.serial)
+
+
+def _kept(graph: Graph, required: Sequence[Node], forward: set[Node]) -> list[Node]:
+    """The residuals: a minimum cut above what is required, nearest to it where cuts are equal.
+
+    What is required and cannot be computed again is kept in any case, and then costs nothing to whoever else needs it.
+    """
+    import networkx as nx
+
+    forced = {node for node in required if not _free(node) and not _repeatable(node, forward)}
+    wanted = {node for node in required if not _free(node) and node not in forced}
+    network, fixed = _network(graph, wanted, forward, forced)
+    kept = set(forced)
+    for component in nx.weakly_connected_components(network):
+        part = network.subgraph(component).copy()
+        part.add_edges_from((_SOURCE, (node, _IN)) for node, end in component if end == _IN and node in fixed)
+        part.add_edges_from(((node, _OUT), _SINK) for node, end in component if end == _OUT and node in wanted)
+        if _SOURCE in part:
+            # Of equal cuts networkx gives the one nearest to the sink: nothing is computed again for nothing.
+            _, (above, below) = nx.minimum_cut(part, _SOURCE, _SINK)
+            kept.update(n for n, end in component if n and end == _IN and (n, _IN) in above and (n, _OUT) in below)
+    references = [node for node in _above(graph, wanted, kept) if _is_argument(node)]
+    return sorted({*kept, *references}, key=lambda node: node.serial)
+
+
+def _network(
+    graph: Graph, wanted: Iterable[Node], forward: set[Node], forced: set[Node]
+) -> tuple[nx.DiGraph[End], set[Node]]:
+    """The flow network between what the forward half must compute (the second result) and what is wanted.
+
+    Of values of one size, those that the forward half computes anyway are the better ones to keep.
+    """
+    import networkx as nx
+
+    network: nx.DiGraph[End] = nx.DiGraph()
+    fixed: set[Node] = set()
+    seen = set(wanted)
+    stack = sorted(seen, key=lambda node: node.serial)
+    while stack:
+        node = stack.pop()
+        network.add_edge((node, _IN), (node, _OUT), capacity=2 * _bytes(node) + (node not in forward))
+        if not _repeatable(node, forward):
+            fixed.add(node)
+            continue
+        for operand in graph.operands(node):
+            if _free(operand) or _is_argument(operand) or operand in forced:
+                continue
+            network.add_edge((operand, _OUT), (node, _IN))
+            if operand not in seen:
+                seen.add(operand)
+                stack.append(operand)
+    return network, fixed
+
+
+def _is_argument(node: Node) -> bool:
+    return node.op.name in ("input", "param")
+
+
+def _free(node: Node) -> bool:
+    return node.op.name in ("const", "size", "array")
+
+
+def _repeatable(node: Node, forward: set[Node]) -> bool:
+    """Whether the backward half may compute a node: it is cheap, or the forward half has no use for it."""
+    if _is_argument(node) or node.op.name == "item" or isinstance(node.type, TupleType):
+        return False
+    return node.op.cheap or node not in forward
+
+
+def _bytes(node: Node) -> int:
+    count: Size = 1
+    for size in node.tensor.shape:
+        count = count * substitute(size, dict.fromkeys(size_names(size), NOMINAL_SIZE))
+    assert isinstance(count, int)
+    return max(count, 1) * _ITEM_BYTES[node.tensor.dtype]
+
+
+def _residual_names(graph: Graph, kept: Sequence[Node], taken: Sequence[str]) -> dict[str, Node]:
+    used = {*taken, *(str(node.attrs["name"]) for node in (*graph.inputs, *graph.params))}
+    counts: dict[str, int] = {}
+    names: dict[str, Node] = {}
+    for node in kept:
+        own = str(node.attrs["name"]) if _is_argument(node) else ""
+        names[own or _fresh(graph.name(node) or node.op.name, used, counts)] = node
+    return names
+
+
+def _fresh(name: str, used: set[str], counts: dict[str, int]) -> str:
+    candidate = name
+    while candidate in used:
+        counts[name] = counts.get(name, 1) + 1
+        candidate = f"{name}_{counts[name]}"
+    used.add(candidate)
+    return candidate
+
+
+def _backward(
+    graph: Graph, gradients: Mapping[str, Node], residuals: Mapping[str, Node], seeds: Sequence[Node]
+) -> Graph:
+    builder = Builder()
+    names = {node: name for name, node in residuals.items()}
+
+    def step(node: Node, operands: tuple[Node, ...]) -> Node | None:
+        return builder.input(names[node], node.tensor).node if node in names else None
+
+    live = {*_above(graph, gradients.values(), set(names)), *seeds}
+    mapping = rebuild(graph, builder, nodes=[node for node in graph.nodes if node in live], step=step)
+    return builder.finish({name: mapping[node] for name, node in gradients.items()}, doc=graph.doc)
+
+
+def _above(graph: Graph, roots: Iterable[Node], cut: set[Node]) -> list[Node]:
+    stack = sorted(set(roots), key=lambda node: node.serial)
+    live = dict.fromkeys([*stack, *sorted(cut, key=lambda node: node.serial)])
+    while stack:
+        node = stack.pop()
+        for operand in () if node in cut else graph.operands(node):
+            if operand not in live:
+                live[operand] = None
+                stack.append(operand)
+    return list(live)

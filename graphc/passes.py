@@ -1,0 +1,143 @@
+"""The pipeline between a front end and a back end: raw → stabilise → differentiate → simplify → partition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from graphc.autodiff import apart, backpropagate, check_dependence, differentiate
+from graphc.builder import Builder, rebuild
+from graphc.graph import Graph, Node
+from graphc.partition import Split, extract, partition
+from graphc.rewrite.engine import Firing, rewrite
+from graphc.rewrite.sets import SIMPLIFY, STABILISE
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What back ends start from.
+
+    Attributes
+    ----------
+    outputs : mapping of str to Graph
+        A graph for each output, with only the inputs and parameters that it needs.
+    split : Split or None
+        Forward and backward; None when no gradient was asked for.
+    value_and_grad : Graph or None
+        Outputs are the loss, then ``d_<variable>``; None when the loss is not one scalar.
+    firings : tuple of Firing
+        The rules that fired, and where.
+    zero : tuple of str
+        The variables whose gradient is zero by convention.
+    """
+
+    outputs: Mapping[str, Graph]
+    split: Split | None
+    value_and_grad: Graph | None
+    firings: tuple[Firing, ...]
+    zero: tuple[str, ...] = ()
+
+
+def run_pipeline(raw: Graph, losses: Sequence[str], variables: Mapping[str, Node]) -> Compiled:
+    """Compile a raw graph.
+
+    Parameters
+    ----------
+    raw : Graph
+        As the front end wrote it.
+    losses : sequence of str
+        The outputs to differentiate; none for a forward-only program.
+    variables : mapping of str to Node
+        What to differentiate with respect to.
+
+    Raises
+    ------
+    GraphcError
+        GC301, GC302 when no gradient reaches a variable.
+    """
+    check_dependence(raw, [raw.outputs[name] for name in losses], variables)
+    stabilised, variables, firings = stabilise(raw, variables)
+    simplified = rewrite(stabilised, SIMPLIFY)
+    singles = {
+        name: extract(simplified.graph, {name: node}, unused=False) for name, node in simplified.graph.outputs.items()
+    }
+    if not losses:
+        return Compiled(singles, None, None, (*firings, *simplified.firings))
+    joint = differentiate(stabilised, losses, variables, check=False)
+    seeds = [str(seed.attrs["name"]) for seed in joint.seeds.values()]
+    whole = rewrite(joint.graph, SIMPLIFY)
+    split = partition(whole.graph, list(raw.outputs), seeds)
+    value_and_grad = None
+    if len(losses) == 1 and not raw.outputs[losses[0]].tensor.shape:
+        seeded = _seeded(joint.graph, joint.seeds[losses[0]], [losses[0], *joint.gradients.values()])
+        value_and_grad = rewrite(seeded, SIMPLIFY).graph
+    return Compiled(singles, split, value_and_grad, (*firings, *whole.firings), joint.zero)
+
+
+def stabilise(raw: Graph, variables: Mapping[str, Node]) -> tuple[Graph, dict[str, Node], tuple[Firing, ...]]:
+    """Apply the stability rules and expand derivatives that the model asks for.
+
+    Rules do not look through a variable, nor through what ``grad`` differentiates with respect to, so these stay
+    connected when a rule would have gone round them.
+
+    Raises
+    ------
+    GraphcError
+        GC301, GC302 when the model asks for the gradient of a loss that does not reach its variable.
+    """
+    for node in raw.nodes:
+        if node.op.name == "grad":
+            loss, variable = raw.operands(node)
+            check_dependence(raw, [loss], {raw.name(variable) or f"the {variable.op.name}": variable})
+    asked = [raw.operands(node)[1] for node in raw.nodes if node.op.name == "grad"]
+    protect = list(dict.fromkeys([*variables.values(), *asked]))
+    stable = rewrite(raw, STABILISE, protect=protect)
+    kept = {node: stable.mapping[node] for node in protect if node in stable.mapping}
+    graph, mapping = expand_gradients(stable.graph, kept.values())
+    found = {name: mapping[kept[node]] for name, node in variables.items() if node in kept}
+    return graph, {**variables, **found}, stable.firings
+
+
+def expand_gradients(graph: Graph, variables: Iterable[Node] = ()) -> tuple[Graph, Mapping[Node, Node]]:
+    """Replace each ``grad(loss, x)`` by the cotangents that it stands for.
+
+    Parameters
+    ----------
+    graph : Graph
+    variables : iterable of Node
+        What is differentiated with respect to, here or later: kept apart from equal nodes.
+
+    Returns
+    -------
+    (Graph, mapping)
+        The mapping goes from the nodes of the graph to those of the new one.
+
+    """
+    if not any(node.op.name == "grad" for node in graph.nodes):
+        return graph, {node: node for node in graph.nodes}
+    builder = Builder(intern=True)
+    keep_apart = apart(builder, variables)
+
+    def step(node: Node, operands: tuple[Node, ...]) -> Node | None:
+        if node.op.name != "grad":
+            return keep_apart(node, operands)
+        loss, variable = operands
+        one = builder.constant(1.0, loss.tensor.dtype)
+        return backpropagate(builder, [(loss, one.node)], {"": variable}).nodes[variable]
+
+    mapping = rebuild(graph, builder, step=step)
+    expanded = builder.finish({name: mapping[node] for name, node in graph.outputs.items()}, doc=graph.doc)
+    return expanded, mapping
+
+
+def _seeded(graph: Graph, seed: Node, outputs: Sequence[str]) -> Graph:
+    """The joint graph with the cotangent of its loss set to 1."""
+    builder = Builder(intern=True)
+
+    def step(node: Node, operands: tuple[Node, ...]) -> Node | None:
+        return builder.constant(1.0, node.tensor.dtype).node if node is seed else None
+
+    mapping = rebuild(graph, builder, step=step)
+    # The constant is no longer what the cotangent was called.
+    builder.names.pop(mapping[seed], None)
+    return builder.finish({name: mapping[graph.outputs[name]] for name in outputs}, doc=graph.doc)

@@ -1,0 +1,93 @@
+"""ALGEBRA: the same value up to rounding on every input, finite or not, barring overflow of intermediates.
+
+Signed zeros are kept too, except that a sum whose terms cancel may come out as the other zero. So ``x * 0``,
+``x - x`` and ``x + 0`` are not here.
+"""
+
+from __future__ import annotations
+
+from graphc.ops import OPS
+from graphc.ops.indexing import Slice
+from graphc.rewrite.pattern import FLOAT, INDEX, MASK, NUMBER, Kind, Rule, attr, number_of, var
+from graphc.tensor_type import TensorType
+
+__all__ = ["ALGEBRA"]
+
+a, b, x = var("a"), var("b"), var("x")
+p, n = var("p", FLOAT), var("n", NUMBER)
+below = var("below", Kind(lambda node: NUMBER.accepts(node) and number_of(node) < 0, -2.0))
+mask, index = var("mask", MASK), var("index", INDEX)
+items, shape = attr("items"), attr("shape")
+axis, axes, keepdims = attr("axis"), attr("axes"), attr("keepdims")
+
+absolute, square, relu = OPS["abs"], OPS["square"], OPS["relu"]
+summed, mean, matmul = OPS["sum"], OPS["mean"], OPS["matmul"]
+transpose, expand_dims = OPS["transpose"], OPS["expand_dims"]
+broadcast_to, pick, gather = OPS["broadcast_to"], OPS["pick"], OPS["gather"]
+
+_IDENTITIES = (
+    Rule("multiply_by_one", x * 1, x),
+    Rule("multiply_by_minus_one", x * -1, -x),
+    Rule("divide_by_one", x / 1, x),
+    Rule("divide_by_minus_one", x / -1, -x),
+    Rule("subtract_zero", x - 0, x),
+    Rule("add_minus_zero", p + -0.0, p),
+    Rule("power_one", x**1, x),
+    Rule("power_two", x**2, square(x)),
+    Rule("power_minus_one", p**-1, 1 / p),
+)
+
+_FACTORS = {"b": TensorType("float64", (3, 4))}
+negative = -x
+
+# Signs move outward, towards the root, where they meet and cancel.
+_SIGNS = (
+    Rule("double_negation", -negative, x),
+    Rule("add_negative", a + (-b), a - b),
+    Rule("subtract_negative", a - (-b), a + b),
+    Rule("negative_minus", (-a) - b, -(a + b)),
+    Rule("multiply_negative", (-a) * b, -(a * b), ordered=True),
+    Rule("multiply_by_negative", a * (-b), -(a * b), ordered=True),
+    Rule("negative_numerator", (-a) / b, -(a / b)),
+    Rule("negative_denominator", a / (-b), -(a / b)),
+    Rule("negative_left_factor", matmul(-a, b), -matmul(a, b), example=_FACTORS),
+    Rule("negative_right_factor", matmul(a, -b), -matmul(a, b), example=_FACTORS),
+    Rule("sum_of_negative", summed(-x, axis=axis, keepdims=keepdims), -summed(x, axis=axis, keepdims=keepdims)),
+    Rule("mean_of_negative", mean(-x, axis=axis, keepdims=keepdims), -mean(x, axis=axis, keepdims=keepdims)),
+    Rule("negative_of_multiple", -(p * n), p * -n),
+    Rule("transpose_of_negative", transpose(-x, axes=axes), -transpose(x, axes=axes), example={"axes": (1, 0)}),
+    Rule(
+        "broadcast_negative", broadcast_to(-x, shape=shape), -broadcast_to(x, shape=shape), example={"shape": (4, 2, 3)}
+    ),
+    Rule("expanded_negative", expand_dims(-x, axis=axis), -expand_dims(x, axis=axis), example={"axis": (1,)}),
+    Rule("pick_of_negative", pick(-x, index), -pick(x, index)),
+    Rule(
+        "gather_of_negative",
+        gather(-x, index, items=items),
+        -gather(x, index, items=items),
+        example={"items": ("tensor", Slice(0, 3, 1))},
+    ),
+    Rule(
+        "index_of_negative",
+        OPS["index"](-x, items=items),
+        -OPS["index"](x, items=items),
+        example={"items": (Slice(0, 1, 1), 2)},
+    ),
+    Rule("negative_number_over", below / p, -(-below / p)),
+    Rule("add_negative_multiple", a + p * below, a - p * -below),
+    Rule("subtract_negative_multiple", a - p * below, a + p * -below),
+    Rule("absolute_of_negative", absolute(-x), absolute(x)),
+    Rule("square_of_negative", square(-x), square(x)),
+)
+
+_QUOTIENTS = (Rule("multiply_by_reciprocal", a * (1 / b), a / b),)
+
+_REPEATED = (
+    Rule("absolute_twice", absolute(absolute(x)), absolute(x)),
+    Rule("square_of_absolute", square(absolute(x)), square(x)),
+    Rule("relu_twice", relu(relu(x)), relu(x)),
+    Rule("same_mask_twice", (x * mask) * mask, x * mask),
+    Rule("not_not", OPS["logical_not"](OPS["logical_not"](mask)), mask),
+)
+
+ALGEBRA: tuple[Rule, ...] = (*_IDENTITIES, *_SIGNS, *_QUOTIENTS, *_REPEATED)

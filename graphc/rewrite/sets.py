@@ -1,0 +1,26 @@
+"""Which rules each pass of the pipeline uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from graphc.rewrite.algebra import ALGEBRA
+from graphc.rewrite.fast_math import FAST_MATH
+from graphc.rewrite.pattern import Rule
+from graphc.rewrite.reassociate import REASSOCIATE, ROUNDING
+from graphc.rewrite.shapes import SHAPES
+from graphc.rewrite.stability import STABILITY
+
+RULE_SETS: Mapping[str, tuple[Rule, ...]] = {
+    "SHAPES": SHAPES,
+    "ALGEBRA": ALGEBRA,
+    "STABILITY": STABILITY,
+    "REASSOCIATE": REASSOCIATE,
+    "FAST_MATH": FAST_MATH,
+}
+"""Every rule, by the set whose promise it keeps."""
+
+STABILISE: tuple[Rule, ...] = (*SHAPES, *STABILITY, *ALGEBRA)
+"""Before differentiation."""
+SIMPLIFY: tuple[Rule, ...] = (*STABILISE, *ROUNDING)
+"""After it."""

@@ -1,0 +1,91 @@
+"""What is differentiated, and with respect to what: the choice among a model's names."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+from graphc.autodiff import carries_cotangent
+from graphc.diagnostics import Diagnostic
+from graphc.errors import GraphcError
+from graphc.graph import Graph, Node
+from graphc.partition import reached
+from graphc.source import Source, Span
+
+
+def losses_of(graph: Graph, source: Source, loss: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The outputs to differentiate.
+
+    Raises
+    ------
+    GraphcError
+        GC303 when a loss is not a float scalar, GC304 when there is no telling which output it is.
+    """
+    if isinstance(loss, str) or loss is None:
+        name = _loss(graph, source, loss)
+        found = graph.outputs[name].tensor
+        if found.shape or not found.is_float:
+            message = f"a loss is one float number, expected float64[], {name} is {found}"
+            span = _span(graph, graph.outputs[name], source)
+            raise GraphcError(Diagnostic("GC303", message, span, f"{name} is {found}"))
+        return (name,)
+    for name in loss:
+        _known(name, graph.outputs, "output", source)
+    return tuple(loss)
+
+
+def _loss(graph: Graph, source: Source, loss: str | None) -> str:
+    if loss is not None:
+        _known(loss, graph.outputs, "output", source)
+        return loss
+    if "loss" in graph.outputs:
+        return "loss"
+    scalars = [name for name, node in graph.outputs.items() if not node.tensor.shape and node.tensor.is_float]
+    if len(scalars) == 1:
+        return scalars[0]
+    if len(graph.outputs) == 1:
+        return next(iter(graph.outputs))
+    found = f"the scalar outputs {', '.join(scalars)}" if scalars else "no scalar output"
+    message = f"which output is the loss? expected one called loss or one scalar output, found {found}"
+    raise GraphcError(Diagnostic("GC304", message, Span(source, 1, 1, 1, 2), "name one with loss="))
+
+
+def named_variables(graph: Graph, names: Sequence[str]) -> dict[str, Node]:
+    """The nodes with these user names; of names that were bound again, the last."""
+    found = {name: node for node in graph.nodes for name in graph.names.get(node, ())}
+    return {name: found[name] for name in names}
+
+
+def variables_of(
+    graph: Graph, source: Source, wrt: Sequence[str] | None, losses: Sequence[str] = ()
+) -> dict[str, Node]:
+    """What to differentiate with respect to: by default every parameter, or the float inputs that the losses use.
+
+    Raises
+    ------
+    GraphcError
+        GC101 when the model has no such name, GC204 when it is no float.
+    """
+    if wrt is None:
+        used = set(reached(graph, [graph.outputs[name] for name in losses]))
+        leaves = graph.params or [node for node in graph.inputs if node.tensor.is_float and node in used]
+        return {str(node.attrs["name"]): node for node in leaves}
+    known = {name: node for node in graph.nodes for name in graph.names.get(node, ())}
+    for name in wrt:
+        _known(name, known, "value", source)
+        if not carries_cotangent(known[name]):
+            message = f"expected a float to differentiate with respect to, {name} is {known[name].type}"
+            raise GraphcError(Diagnostic("GC204", message, _span(graph, known[name], source)))
+    return {name: known[name] for name in wrt}
+
+
+def _known(name: str, table: Mapping[str, Node], kind: str, source: Source) -> None:
+    if name not in table:
+        close = difflib.get_close_matches(name, table, n=1)
+        hint = f"did you mean {close[0]}?" if close else ""
+        message = f"expected one of the model's {kind}s, found no {name}; there are {', '.join(table) or 'none'}"
+        raise GraphcError(Diagnostic("GC101", message, Span(source, 1, 1, 1, 2), hint=hint))
+
+
+def _span(graph: Graph, node: Node, source: Source) -> Span:
+    return next(iter(graph.spans.get(node, ())), Span(source, 1, 1, 1, 2))

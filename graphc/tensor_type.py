@@ -1,0 +1,124 @@
+"""Types of graph values: dtype and shape, with NumPy's broadcasting and promotion on symbolic sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import mul
+from typing import Literal, TypeAlias, get_args
+
+from graphc.errors import TypeRuleError
+from graphc.size import Size
+
+DType: TypeAlias = Literal["bool", "int32", "int64", "float32", "float64"]
+Shape: TypeAlias = tuple[Size, ...]
+
+DTYPES: tuple[DType, ...] = get_args(DType)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """The dtype and the shape of an array.
+
+    Examples
+    --------
+    >>> from graphc.size import named_size
+    >>> str(TensorType("float64", (named_size("N"), 64)))
+    'float64[N, 64]'
+    """
+
+    dtype: DType
+    shape: Shape = ()
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> Size:
+        """The number of elements."""
+        return product(self.shape)
+
+    @property
+    def is_float(self) -> bool:
+        """Whether it can carry a derivative."""
+        return self.dtype.startswith("float")
+
+    @property
+    def is_int(self) -> bool:
+        """Whether its elements are integers (bool is not)."""
+        return self.dtype.startswith("int")
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+@dataclass(frozen=True, slots=True)
+class TupleType:
+    """The type of an op with several results; `item` nodes project them."""
+
+    items: tuple[TensorType, ...]
+
+    def __str__(self) -> str:
+        return f"({', '.join(map(str, self.items))})"
+
+
+Type: TypeAlias = TensorType | TupleType
+
+
+def product(sizes: Sequence[Size]) -> Size:
+    """The product of sizes; 1 when there are none."""
+    return reduce(mul, sizes, 1)
+
+
+def shape_text(shape: Shape) -> str:
+    """A shape as people write it: ``N×64``; ``scalar`` for none.
+
+    Examples
+    --------
+    >>> shape_text((3, 4)), shape_text(())
+    ('3×4', 'scalar')
+    """
+    return "×".join(str(size) if str(size).isalnum() else f"({size})" for size in shape) if shape else "scalar"
+
+
+def promote(dtypes: Sequence[DType]) -> DType:
+    """The dtype of a result of these; a float beats any integer, so a float32 model stays float32.
+
+    Examples
+    --------
+    >>> promote(["int64", "float32"])
+    'float32'
+    """
+    return max(dtypes, key=DTYPES.index)
+
+
+def broadcast_shapes(shapes: Sequence[Shape]) -> Shape:
+    """NumPy's broadcasting; a size is stretched only when it is the number 1, a named size never is.
+
+    Raises
+    ------
+    TypeRuleError
+        GC202 when two sizes of an axis differ, or are not known to be equal.
+    """
+    result: list[Size] = [1] * max(map(len, shapes), default=0)
+    chosen = [0] * len(result)
+    for position, shape in enumerate(shapes):
+        offset = len(result) - len(shape)
+        for axis, size in enumerate(shape, offset):
+            if result[axis] == 1 and size != 1:
+                result[axis], chosen[axis] = size, position
+            elif size not in (1, result[axis]):
+                raise _broadcast_error(shapes, chosen[axis], position, axis - len(result))
+    return tuple(result)
+
+
+def _broadcast_error(shapes: Sequence[Shape], left: int, right: int, axis: int) -> TypeRuleError:
+    found = f"{shapes[left][axis]} and {shapes[right][axis]}"
+    return TypeRuleError(
+        "GC202",
+        f"shapes {shape_text(shapes[left])} and {shape_text(shapes[right])} do not broadcast: axis {axis} is {found}",
+        f"{{{left}}} is {shape_text(shapes[left])}, {{{right}}} is {shape_text(shapes[right])}",
+    )

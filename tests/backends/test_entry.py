@@ -1,0 +1,89 @@
+"""What generated functions say of arguments that do not fit the model: one clear error each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.backends.modules import module_of
+
+MODEL = """X: Input[N, 4]
+y: Input[N, int64]
+on: Input[N, bool]
+W: Param[4, 3] = he_normal()
+b: Param[3] = zeros()
+logits = where(on, 1.0, 0.5) * pick(X @ W + b, y)
+loss: Output = mean(logits)
+"""
+M = module_of(MODEL)
+GOOD = {"X": np.ones((2, 4)), "y": np.array([0, 2]), "on": np.array([True, False])}
+
+BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
+    ({"X": np.ones((2, 3))}, ValueError, "X has shape (2, 3), expected (N, 4)  [model.gc:1]"),
+    ({"X": np.ones(4)}, ValueError, "X has shape (4,), expected (N, 4)  [model.gc:1]"),
+    ({"X": 1.0}, ValueError, "X has shape (), expected (N, 4)  [model.gc:1]"),
+    ({"y": np.array([0])}, ValueError, "N is 2 in X and 1 in y  [model.gc:2]"),
+    ({"y": np.array([0, 3])}, ValueError, "y holds 3, expected 0 to 2  [model.gc:2]"),
+    ({"y": np.array([0, -1])}, ValueError, "y holds -1, expected 0 to 2  [model.gc:2]"),
+    ({"y": np.array([0.0, 1.0])}, TypeError, "y is float64, expected integers  [model.gc:2]"),
+    ({"y": np.array([0, 2**63], np.uint64)}, TypeError, "y is uint64, expected numbers that int64 can hold"),
+    ({"on": np.array([0, 1])}, TypeError, "on is int64, expected bool  [model.gc:3]"),
+    ({"X": np.ones((2, 4), complex)}, TypeError, "X is complex128, expected float32 or float64  [model.gc:1]"),
+    ({"X": [["a"] * 4] * 2}, TypeError, "X is <U1, expected float32 or float64  [model.gc:1]"),
+    ({"X": None}, TypeError, "X is object, expected float32 or float64  [model.gc:1]"),
+    ({"X": [[1.0], [2.0, 3.0]]}, TypeError, "X is no array of float64: "),
+]
+
+
+@pytest.mark.parametrize(("change", "kind", "message"), BAD, ids=[message for *_, message in BAD])
+def test_an_argument_that_does_not_fit(change: dict[str, Any], kind: type[Exception], message: str) -> None:
+    for function in (M.forward, M.value_and_grad):
+        with pytest.raises(kind) as raised:
+            function(M.init_params(0), **{**GOOD, **change})
+        assert str(raised.value).startswith(f"{function.__name__}(): {message}")
+        assert raised.type is kind
+
+
+@pytest.mark.skipif(np.longdouble is np.float64, reason="long double is double here")
+def test_long_doubles_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"X is float\d+, expected float32 or float64"):
+        M.forward(M.init_params(0), **{**GOOD, "X": np.ones((2, 4), np.longdouble)})
+
+
+def test_wrong_params() -> None:
+    params = M.init_params(0)
+    with pytest.raises(ValueError, match=r"loss\(\): params lacks b, has c, which is not of the model; expected W, b"):
+        M.loss({"W": params["W"], "c": params["b"]}, **GOOD)
+    with pytest.raises(TypeError, match=r"loss\(\): params is a list, expected a dict of arrays"):
+        M.loss([1], **GOOD)
+    with pytest.raises(ValueError, match=r"W has shape \(3, 4\), expected \(4, 3\)  \[model.gc:4\]"):
+        M.loss({**params, "W": params["W"].T}, **GOOD)
+
+
+def test_what_is_taken_as_an_array() -> None:
+    params = M.init_params(0)
+    want = M.loss(params, **GOOD)
+    lists = {name: value.tolist() for name, value in GOOD.items()}
+    assert M.loss(params, **lists) == want
+    assert M.loss(params, **{**GOOD, "X": np.ones((2, 4), np.uint8), "y": np.array([0, 2], np.int8)}) == want
+    assert M.loss(params, **{**GOOD, "X": np.ones((2, 4), ">f8")}) == want
+    assert M.loss({**params, "b": [0, 0, 0]}, **GOOD) == want
+
+
+def test_integer_images_do_not_widen_float32() -> None:
+    params = {name: value.astype(np.float32) for name, value in M.init_params(0).items()}
+    assert M.loss(params, **{**GOOD, "X": np.ones((2, 4), np.uint8)}).dtype == np.float32
+
+
+def test_no_examples_at_all() -> None:
+    with pytest.warns(RuntimeWarning):
+        assert np.isnan(M.loss(M.init_params(0), np.ones((0, 4)), [], []))
+
+
+def test_indices_into_a_free_size() -> None:
+    m = module_of("table: Input[K, 2]\nindex: Input[N, int64]\nf: Output = sum(table[index])\n", loss=())
+    assert m.f(np.ones((3, 2)), [0, 2, 2]) == 6
+    with pytest.raises(ValueError, match=r"f\(\): index holds 3, expected 0 to 2  \[model.gc:2\]"):
+        m.f(np.ones((3, 2)), [3])

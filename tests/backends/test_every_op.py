@@ -1,0 +1,79 @@
+"""Every op in a generated module: values, gradients and dtypes are the interpreter's, and no argument is returned."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc.ops  # noqa: F401
+from graphc.backends.numpy_module import emit_module, load_module
+from graphc.errors import GraphcError
+from graphc.op import OPS
+from graphc.source import Source
+from tests.backends.modules import compiled
+from tests.evaluate import evaluate
+from tests.ops.checks import Case, cases
+
+TESTED = [op for name, op in OPS.items() if name not in ("input", "param", "grad")]
+
+
+@pytest.mark.parametrize("op", TESTED, ids=lambda op: op.name)
+def test_op_in_a_module(op: Any) -> None:
+    for case in cases(op):
+        module = _module(case)
+        for dtype in ("float64", "float32"):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                _check(module, case, dtype)
+
+
+def _module(case: Case) -> Any:
+    source = Source("op.gc", "")
+    try:
+        program = compiled(case.graph, source, "op", "loss" if case.variables else ())
+    except GraphcError:
+        # No float that is used is differentiable.
+        program = compiled(case.graph, source, "op", ())
+    return load_module(emit_module(program), "op")
+
+
+def _check(module: Any, case: Case, dtype: str) -> None:
+    given = {n: v.astype(dtype) if v.dtype.kind == "f" else v for n, v in case.values.items()}
+    want = evaluate(case.graph, given, dtype=dtype if _has_floats(given.values()) else "float64")
+    for name, node in case.graph.outputs.items():
+        function = getattr(module, name)
+        names = function.__code__.co_varnames[: function.__code__.co_argcount]
+        found = function(**{name: given[name] for name in names})
+        kind = (
+            (dtype if _has_floats(given[name] for name in names) else "float64")
+            if node.tensor.is_float
+            else node.tensor.dtype
+        )
+        _equal(found, want[name], node.tensor.shape, kind, given)
+    if hasattr(module, "forward"):
+        outputs, residuals = module.forward(**given)
+        loss, gradients = module.value_and_grad(**given)
+        again = module.backward(residuals)
+        np.testing.assert_allclose(loss, want["loss"], rtol=1e-4, atol=1e-4)
+        for name, value in gradients.items():
+            _equal(value, again[name], given[name].shape, dtype, given)
+            _equal(again[name], value, given[name].shape, dtype, given)
+        for name, node in case.graph.outputs.items():
+            kind = dtype if node.tensor.is_float else node.tensor.dtype
+            _equal(getattr(outputs, name), want[name], node.tensor.shape, kind, given)
+
+
+def _has_floats(arrays: Iterable[np.ndarray]) -> bool:
+    return any(array.dtype.kind == "f" for array in arrays)
+
+
+def _equal(found: Any, want: Any, shape: tuple[object, ...], dtype: str, given: dict[str, np.ndarray]) -> None:
+    assert np.asarray(found).dtype == dtype
+    assert np.shape(found) == shape
+    assert not isinstance(found, np.ndarray) or found.flags.writeable
+    assert not any(np.shares_memory(found, value) for value in given.values())
+    np.testing.assert_allclose(found, want, rtol=2e-4, atol=1e-5)

@@ -1,0 +1,91 @@
+"""The numeric functions of generated modules against mpmath, over their whole domains and at their edges."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+
+import mpmath
+import numpy as np
+import pytest
+
+from graphc.backends import runtime
+
+INF = float("inf")
+POINTS = np.concatenate([np.linspace(-7, 7, 1201), 10.0 ** np.arange(-300, 300, 23), [0.0, 1.0, -1.0, 6.0]])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("name", "exact", "ulps"), [("_erf", mpmath.erf, 4), ("_sigmoid", mpmath.sigmoid, 4)])
+def test_against_mpmath(name: str, exact: object, ulps: float, dtype: str) -> None:
+    x = POINTS[np.abs(POINTS) < 1e30].astype(dtype) if dtype == "float32" else POINTS
+    found = getattr(runtime, name)(x)
+    assert found.dtype == dtype
+    expected = np.array([float(exact(mpmath.mpf(float(v)))) for v in x])  # type: ignore[operator]
+    unit = np.spacing(np.abs(expected).astype(dtype)).astype("float64")
+    assert np.max(np.abs(found.astype("float64") - expected) / unit) <= ulps
+
+
+def test_erf_at_the_edges() -> None:
+    found = runtime._erf(np.array([INF, -INF, np.nan, -0.0, 5e-324]))
+    np.testing.assert_array_equal(found, [1, -1, np.nan, 0, 5e-324])
+    assert np.signbit(found[3])
+    assert runtime._erf(np.float32(0.5)).dtype == "float32"
+
+
+def test_erf_coefficients_are_those_that_the_docstring_says() -> None:
+    series, interpolant = _tuples(runtime._erf)
+    with mpmath.workdps(60):
+        n = len(series) - 1
+        exact = [2 / mpmath.sqrt(mpmath.pi) * (-1) ** k / (mpmath.factorial(k) * (2 * k + 1)) for k in range(n, -1, -1)]
+        assert series == [float(c) for c in exact]
+        assert interpolant == [float(c) for c in _chebyshev_interpolant(len(interpolant))][::-1]
+
+
+def _tuples(function: object) -> list[list[float]]:
+    tree = ast.parse(inspect.getsource(function))  # type: ignore[arg-type]
+    found = [
+        node.value for node in ast.walk(tree) if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple)
+    ]
+    return [list(ast.literal_eval(value)) for value in found]
+
+
+def _chebyshev_interpolant(count: int) -> mpmath.matrix:
+    def scaled(u: mpmath.mpf) -> mpmath.mpf:
+        x = mpmath.mpf("9.6") / (u + mpmath.mpf("2.2")) - 2
+        return mpmath.erfc(x) * mpmath.exp(x * x)
+
+    nodes = [mpmath.cos(mpmath.pi * (2 * k + 1) / (2 * count)) for k in range(count)]
+    powers = mpmath.matrix([[u**j for j in range(count)] for u in nodes])
+    return mpmath.lu_solve(powers, mpmath.matrix([scaled(u) for u in nodes]))
+
+
+def test_sigmoid_at_the_edges() -> None:
+    with np.errstate(over="raise", invalid="raise"):
+        found = runtime._sigmoid(np.float32([-1e4, 1e4, -INF, INF, 0]))
+    np.testing.assert_array_equal(found, [0, 1, 0, 1, 0.5])
+    assert np.isnan(runtime._sigmoid(np.array(np.nan)))
+
+
+def test_saved_array_comes_back() -> None:
+    x = np.arange(6, dtype=">f4").reshape(2, 3)
+    found = runtime._array(x.astype("<f4").tobytes(), "float32", (2, 3))
+    np.testing.assert_array_equal(found, x)
+    assert found.dtype == "float32"
+    assert found.flags.writeable
+
+
+def test_scattered_values() -> None:
+    values = np.float32([1, 2, 4])
+    np.testing.assert_array_equal(runtime._scatter_add(values, (4,), np.array([0, 2, 0])), [5, 0, 2, 0])
+    np.testing.assert_array_equal(runtime._placed(values, (4,), np.s_[1:]), [0, 1, 2, 4])
+    assert runtime._placed(values, (4,), np.s_[1:]).dtype == "float32"
+
+
+def test_functions_name_only_numpy_and_each_other() -> None:
+    """The emitter copies their sources: another global name would be missing in the module."""
+    allowed = {name for name in vars(runtime) if name.startswith("_")} | {"np"}
+    for name, function in vars(runtime).items():
+        if inspect.isfunction(function) and name.startswith("_"):
+            taken = set(function.__code__.co_names) & set(vars(runtime))
+            assert taken <= allowed, name

@@ -1,0 +1,92 @@
+"""The documentation is right: every block of code runs and prints what the page says, every link has a target."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.docs.blocks import Block, Page, anchors, blocks, links
+from tests.docs.refresh import RUN, refreshed
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+# These install packages, which needs a network; .ci/run runs the README's second one on a copy of the checkout.
+NOT_RUN = {
+    "README.md": (
+        "python3 -m venv .venv && .venv/bin/pip install '.[draw]' && .venv/bin/graphc demo\n",
+        "python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/python -m pytest\n",
+    ),
+    "docs/errors.md": ("pip install 'pygraphviz>=2.0' && graphc draw digits.gc -o digits.svg\n",),
+}
+# Text that no block prints: what a command says where nothing is installed that draws.
+PLAIN = {"docs/errors.md": 1}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty working directory, from which modules are imported and forgotten."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", PAGES, ids=_name)
+def test_blocks_do_what_the_page_says(path: Path, folder: Path) -> None:
+    page = Page(_name(path))
+    for block in blocks(_read(path)):
+        if block.language in RUN:
+            page.check(block)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=_name)
+def test_what_is_not_run_is_listed(path: Path) -> None:
+    others = [block for block in blocks(_read(path)) if block.language not in RUN]
+    assert tuple(block.text for block in others if block.language == "sh") == NOT_RUN.get(_name(path), ())
+    assert [block.language for block in others if block.language != "sh"] == ["text"] * PLAIN.get(_name(path), 0)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=_name)
+def test_links_have_targets(path: Path) -> None:
+    for link in links(_read(path)):
+        if "://" in link:
+            continue
+        file, _, anchor = link.partition("#")
+        target = path.parent / file if file else path
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(_read(target)), link
+
+
+WRONG = [
+    Block("python", "print(1)\n", output=Block("text", "2\n")),
+    Block("python", ">>> 1 + 1\n3\n"),
+    Block("gc", "x: Input\nloss: Output = y\n"),
+    Block("console", "$ graphc explain GC402\nGC402: something else\n"),
+]
+
+
+@pytest.mark.parametrize("block", WRONG, ids=lambda block: block.text.split("\n")[0])
+def test_a_wrong_block_is_noticed(block: Block, folder: Path) -> None:
+    with pytest.raises(AssertionError, match=r"page\.md"):
+        Page("page.md").check(block)
+
+
+def test_refreshing_replaces_what_is_wrong(folder: Path) -> None:
+    page = "```python\nprint(1 + 1)\n```\n\n```text\n{}\n```\n\n```python\nprint(5)\n```\n"
+    assert refreshed(page.format(3), "page.md") == page.format(2)
+    assert refreshed(page.format("..."), "page.md") == page.format("...")

@@ -1,0 +1,111 @@
+"""What is differentiated: the choice of the loss and the variables, and its refusals with their places."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import graphc
+from graphc.errors import GraphcError
+
+W = "X: Input[N, 3]\nW: Param[3] = zeros()\n"
+
+
+def refusal(text: str, **options: object) -> tuple[str, str, str]:
+    with pytest.raises(GraphcError) as caught:
+        graphc.compile(text, **options)  # type: ignore[arg-type]
+    (found,) = caught.value.diagnostics
+    return found.code, str(found.span), found.message
+
+
+@pytest.mark.parametrize(
+    ("text", "loss"),
+    [
+        (f"{W}a: Output = sum(X @ W)\nloss: Output = mean(X @ W)", "loss"),
+        (f"{W}a: Output = sum(X @ W)\nb: Output = X @ W", "a"),
+        (f"{W}k: Output = argmax(X @ W)\nb: Output = sum(X @ W)", "b"),
+    ],
+)
+def test_the_loss(text: str, loss: str) -> None:
+    assert graphc.compile(text).losses == (loss,)
+
+
+def test_a_loss_that_is_no_scalar() -> None:
+    code, place, message = refusal(f"{W}loss: Output = X @ W")
+    assert (code, place) == ("GC303", "<model>:3:16")
+    assert message == "a loss is one float number, expected float64[], loss is float64[N]"
+
+
+def test_a_loss_that_is_no_float() -> None:
+    code, place, _ = refusal(f"{W}loss: Output = argmax(X @ W)")
+    assert (code, place) == ("GC303", "<model>:3:16")
+
+
+def test_several_scalars_and_none_called_loss() -> None:
+    code, place, message = refusal(f"{W}a: Output = sum(X @ W)\nb: Output = mean(X @ W)")
+    assert (code, place) == ("GC304", "<model>:1:1")
+    assert message.endswith("found the scalar outputs a, b")
+
+
+def test_a_loss_that_is_not_there() -> None:
+    code, _, message = refusal(f"{W}loss: Output = sum(X @ W)", loss="los")
+    assert code == "GC101"
+    assert "found no los" in message and "loss" in message
+
+
+def test_a_parameter_that_the_loss_does_not_use() -> None:
+    code, place, message = refusal(f"{W}V: Param[3]\nloss: Output = sum(X @ W)\nv: Output = sum(X @ V)")
+    assert (code, place) == ("GC302", "<model>:3:1")
+    assert message == "loss does not depend on V"
+
+
+def test_a_path_that_is_cut() -> None:
+    code, place, message = refusal(f"{W}k = argmax(X * W, axis=1)\nloss: Output = mean(k * 1.0)")
+    assert (code, place) == ("GC301", "<model>:3:5")
+    assert message == "no gradient of loss reaches W: argmax is not differentiable"
+
+
+def test_with_respect_to_a_value_in_the_middle() -> None:
+    model = graphc.compile("x: Input\nh = x * x\nloss: Output = h * h", wrt=["h"])
+    assert model.value_and_grad(x=3.0) == (81.0, {"h": 18.0})
+
+
+def test_with_respect_to_what_is_not_there() -> None:
+    code, _, message = refusal("x: Input\nloss: Output = x * x", wrt=["y"])
+    assert code == "GC101" and "found no y" in message
+
+
+def test_with_respect_to_labels() -> None:
+    code, place, _ = refusal("y: Input[int64]\nx: Input\nloss: Output = x * y", wrt=["y"])
+    assert (code, place) == ("GC204", "<model>:1:1")
+
+
+def test_without_parameters_the_float_inputs() -> None:
+    model = graphc.compile("x: Input[N]\nk: Input[N, int64]\nloss: Output = sum(x * k)")
+    assert model.variables == ("x",)
+
+
+def test_no_gradient_asked_for() -> None:
+    model = graphc.compile(f"{W}probs: Output = X @ W", gradient=False)
+    assert model.losses == ()
+    with pytest.raises(AttributeError, match="no value_and_grad"):
+        model.value_and_grad({}, X=[[1.0, 2.0, 3.0]])
+
+
+def test_a_piecewise_constant_loss_is_a_warning() -> None:
+    model = graphc.compile("x: Input\nw: Param\nloss: Output = sign(x * w)")
+    (found,) = (warning for warning in model.warnings if warning.code == "GC602")
+    assert str(found.span) == "<model>:2:1"
+    assert model.value_and_grad({"w": 1.0}, x=2.0) == (1.0, {"w": 0.0})
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    code, _, message = refusal(str(tmp_path / "none.gc"))
+    assert code == "GC402" and "none.gc" in message
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "bad.gc").write_bytes(b"x = \xff")
+    code, _, message = refusal(str(tmp_path / "bad.gc"))
+    assert code == "GC402" and "byte 0xff at 4" in message
