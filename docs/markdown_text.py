@@ -8,15 +8,7 @@ NOTE = "<!-- Written by docs/generate.py. -->\n"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table.
-
-    Examples
-    --------
-    >>> print(table(["a", "b"], [["1", "x | y"]]), end="")
-    | a | b |
-    | --- | --- |
-    | 1 | x \\| y |
-    """
+    """A table; bars in its cells are escaped."""
     escaped = [[cell.replace("|", r"\|") for cell in row] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in (head, ["---"] * len(head), *escaped))
 

@@ -140,12 +140,6 @@ class Builder:
         """Give a node user names; the first one it ever got wins."""
         _extend(self.names, node, names)
 
-    def adopt(self, node: Node, graph: Graph, origin: Node) -> None:
-        """Give a node the names, spans and scopes that another graph's node has there."""
-        _extend(self.names, node, graph.names.get(origin, ()))
-        _extend(self.spans, node, graph.spans.get(origin, ()))
-        _extend(self.scopes, node, graph.scopes.get(origin, ()))
-
     @contextmanager
     def at(self, spans: Sequence[Span] = (), scopes: Sequence[Scope] = ()) -> Iterator[None]:
         """Within the block, nodes come from this place."""
@@ -220,13 +214,12 @@ class Builder:
         numbers = operands[bools:]
         if not numbers:
             return conditions
-        dtypes = [self._dtype(operand) for operand in numbers]
-        dtype = promote(dtypes)
+        dtype = self._common_dtype(numbers)
         if coercion == "float" and not dtype.startswith("float"):
             dtype = self.float_dtype
+        keep_bool = coercion == "number" and dtype != "bool"
         if coercion == "number" and dtype == "bool":
             dtype = "int64"
-        keep_bool = coercion == "number" and any(found != "bool" for found in dtypes)
         return conditions + [self._settled(operand, dtype, keep_bool=keep_bool) for operand in numbers]
 
     def _checked_bool(self, op: Op, operands: Sequence[Operand], count: int) -> list[Value]:
@@ -238,10 +231,15 @@ class Builder:
                 raise GraphcError(self.diagnose(refusal, [value.node for value in values]))
         return values
 
-    def _dtype(self, operand: Operand) -> DType:
-        if isinstance(operand, Value):
-            return operand.type.dtype
-        return "bool" if isinstance(operand, bool) else self.float_dtype if isinstance(operand, float) else "int64"
+    def _common_dtype(self, operands: Sequence[Operand]) -> DType:
+        """The dtype that operands meet in; a plain number widens its kind, not its bits, as in NumPy."""
+        dtype = promote(["bool", *(operand.type.dtype for operand in operands if isinstance(operand, Value))])
+        if dtype.startswith("float"):
+            return dtype
+        plain = [operand for operand in operands if not isinstance(operand, (Value, bool))]
+        if any(isinstance(operand, float) for operand in plain):
+            return self.float_dtype
+        return "int64" if plain and dtype == "bool" else dtype
 
     def _settled(self, operand: Operand, dtype: DType, *, keep_bool: bool) -> Value:
         """An operand in the dtype of its op; a bool tensor that NumPy takes as it is stays one."""
@@ -386,7 +384,7 @@ def rebuild(
         builder.place = Place(graph.spans.get(node, ()), graph.scopes.get(node, ()))
         operands = tuple(mapping[operand] for operand in graph.operands(node) if operand in mapping)
         copied = (step(node, operands) if step is not None else None) or _copied(node, operands, builder)
-        builder.adopt(copied, graph, node)
+        builder.name(copied, *graph.names.get(node, ()))
         mapping[node] = copied
     builder.place = Place()
     return mapping
@@ -407,10 +405,15 @@ def _converted(value: object, dtype: DType) -> object:
     return bool(value) if dtype == "bool" else int(value) if dtype.startswith("int") else float(value)
 
 
-def _extend(table: dict[Node, dict[T, None]], node: Node, items: Iterable[T]) -> None:
-    found = dict.fromkeys(items)
-    if found:
-        table.setdefault(node, {}).update(found)
+def _extend(table: dict[Node, dict[T, None]], node: Node, items: tuple[T, ...]) -> None:
+    if not items:
+        return
+    found = table.get(node)
+    if found is None:
+        table[node] = dict.fromkeys(items)
+    else:
+        for item in items:
+            found[item] = None
 
 
 def _tuples(table: Mapping[Node, dict[T, None]], live: set[Node]) -> dict[Node, tuple[T, ...]]:

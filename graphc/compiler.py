@@ -40,6 +40,7 @@ def compile(
     wrt: Sequence[str] | None = None,
     dtype: DType = "float64",
     gradient: bool = True,
+    training: bool = True,
 ) -> Model:
     """Compile a model to NumPy functions and their gradients.
 
@@ -57,6 +58,8 @@ def compile(
         The model's float type, for which the module is documented; modules compute in the type that they are given.
     gradient : bool
         Whether to differentiate at all.
+    training : bool
+        What the static name ``training`` is in the model: False for a module that predicts, without dropout.
 
     Raises
     ------
@@ -76,7 +79,7 @@ def compile(
     20.0 4.0 4.0 5.0
     """
     text, folder = _read(source)
-    parsed = parse_model(text, folder=folder, float_dtype=dtype)
+    parsed = parse_model(text, folder=folder, float_dtype=dtype, static={"training": training})
     graph = parsed.graph
     losses = losses_of(graph, text, loss) if gradient else ()
     variables = variables_of(graph, text, wrt, losses) if gradient else {}

@@ -23,6 +23,7 @@ def test_numbers_take_the_dtype_beside_them() -> None:
     assert (k + 1).type.dtype == "int64"
     assert (k + 1.5).type.dtype == "float32"
     assert (k / 2).type.dtype == "float32"
+    assert (builder.input("i", TensorType("int32")) + 1).type.dtype == "int32"
 
 
 def test_integer_tensors_beside_floats_are_cast_and_masks_are_not() -> None:

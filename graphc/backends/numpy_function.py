@@ -18,6 +18,8 @@ from graphc.backends.numpy_sizes import (
     place_text,
 )
 from graphc.backends.numpy_statements import Body, Comment, Spelling, Statement
+from graphc.diagnostics import Diagnostic
+from graphc.errors import GraphcError
 from graphc.graph import Graph, Node
 from graphc.numpy_text import float_dtype, literal, method
 from graphc.op import OPS
@@ -173,7 +175,8 @@ class EntryFunction:
         raw = self.scope.raw
         telling = [n for n in raw.inputs if any(size in size_names(s) for s in n.tensor.shape)]
         names = [name for node in telling if (name := str(node.attrs["name"])) not in self.inputs]
-        assert names, f"no shape tells the size {size}"
+        if not names:
+            raise _untold(raw, size)
         self.inputs = [str(n.attrs["name"]) for n in raw.inputs if n.attrs["name"] in (names[0], *self.inputs)]
 
     def _size_text(self, size: Size) -> str:
@@ -199,6 +202,14 @@ class EntryFunction:
             else:
                 rows.append([pair])
         return [_unpacked(row) for row in rows]
+
+
+def _untold(raw: Graph, size: str) -> GraphcError:
+    """The size stands on no axis alone, nor on one that can be solved for it."""
+    leaves = [n for n in (*raw.inputs, *raw.params) if any(size in size_names(s) for s in n.tensor.shape)]
+    span = next((span for node in leaves for span in raw.spans.get(node, ())), None)
+    found = ", ".join(f"{node.attrs['name']} is {node.type}" for node in leaves)
+    return GraphcError(Diagnostic("GC205", f"expected a shape that tells the size {size}, found none: {found}", span))
 
 
 def statement_lines(statements: Iterable[Statement], spelling: Spelling) -> list[str]:

@@ -144,7 +144,7 @@ class Body:
             elif candidates:
                 gradients[node] = candidates[0]
         named = {node: self.names.take(name) for table in (own, gradients) for node, name in table.items()}
-        kept = [node for node in self.graph.nodes if node in keep and node not in {*named, *self.texts}]
+        kept = [node for node in self.graph.nodes if node in keep and not (node in named or node in self.texts)]
         return {**named, **{node: self.names.number(node.op.name) for node in kept}}
 
     def _origin(self, node: Node) -> tuple[Node, bool]:

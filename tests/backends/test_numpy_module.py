@@ -15,7 +15,8 @@ import pytest
 
 from graphc.backends.numpy_module import Program, emit_module, load_module
 from graphc.builder import Builder
-from graphc.op import OPS
+from graphc.errors import GraphcError
+from graphc.op import OPS, elementwise
 from graphc.ops.leaves import Array, Initializer
 from graphc.size import named_size
 from graphc.source import Source, Span
@@ -322,6 +323,15 @@ def test_arithmetic_sizes_are_solved_and_checked() -> None:
         alone.f(np.ones(4))
 
 
+def test_a_size_that_no_shape_tells_is_an_error() -> None:
+    with pytest.raises(GraphcError) as raised:
+        module_of("x: Input[N*M]\nf: Output = sum(x) * N\n", loss=())
+    (diagnostic,) = raised.value.diagnostics
+    assert diagnostic.message == "expected a shape that tells the size N, found none: x is float64[M*N]"
+    assert diagnostic.span is not None
+    assert (diagnostic.code, diagnostic.span.line) == ("GC205", 1)
+
+
 def test_conditions_on_sizes() -> None:
     m = module_of("x: Input[N]\nf: Output = max(x)\ng: Output = sum(x[2:])\n", loss=())
     assert (m.f([1.0, 5.0]), m.g([1.0, 2.0, 3.0])) == (5, 3)
@@ -386,6 +396,15 @@ def test_long_expressions_are_broken_into_short_lines() -> None:
     m = load_module(text, "long")
     want = sum(np.sin(0.5 * i) * np.exp(0.25) for i in range(1, 12))
     np.testing.assert_allclose(m.f(0.5, 0.25), want)
+
+
+def test_an_operand_that_a_text_repeats_is_computed_once() -> None:
+    odd = elementwise("odd", lambda sp, x: x * sp.tanh(x), "x * np.tanh(x)", coercion="float")
+    b = Builder()
+    graph = b.finish({"f": odd(OPS["exp"](b.input("a", F64))).node})
+    text = emit_module(Program("odd", "By hand.", graph, {"f": graph}))
+    assert "exp_1 * np.tanh(exp_1)" in text
+    np.testing.assert_allclose(load_module(text, "odd").f(0.5), np.exp(0.5) * np.tanh(np.exp(0.5)))
 
 
 def test_tuples_and_many_operands() -> None:
