@@ -76,10 +76,13 @@ _LOSS = click.option("--loss", metavar="NAME", help="The output to differentiate
 _WRT = click.option("--wrt", metavar="NAMES", help="Differentiate by these: a,b.  [default: parameters, else inputs]")
 _DTYPE = click.option("--dtype", type=click.Choice(["float64", "float32"]), default="float64", show_default=True)
 _FORWARD = click.option("--no-gradient", is_flag=True, help="Do not differentiate: the model needs no loss.")
+_TRAINING = click.option(
+    "--training/--no-training", default=True, show_default=True, help="What `training` is in the model; dropout asks."
+)
 _FORMAT = click.option(
     "--output-format", type=click.Choice(STYLES), default="full", show_default=True, help="How errors are written."
 )
-_TARGET = _options(_LOSS, _WRT, _FORWARD)
+_TARGET = _options(_LOSS, _WRT, _FORWARD, _TRAINING)
 _MODEL = _options(_FILE, _EXPRESSION, _TARGET, _FORMAT)
 
 

@@ -24,6 +24,7 @@ class Target(TypedDict, total=False):
     wrt: str | None
     dtype: DType
     no_gradient: bool
+    training: bool
 
 
 def compiled(file: str | None, expression: str | None, target: Target) -> tuple[Sequence[Diagnostic], Model | None]:
@@ -41,6 +42,7 @@ def compiled(file: str | None, expression: str | None, target: Target) -> tuple[
             wrt=[name.strip() for name in wrt.split(",")] if wrt else None,
             dtype=target.get("dtype", "float64"),
             gradient=not target.get("no_gradient", False),
+            training=target.get("training", True),
         )
     except GraphcError as error:
         return error.diagnostics, None
