@@ -13,7 +13,7 @@ from sympy.calculus.util import continuous_domain
 
 import graphc
 from docs.markdown_text import NOTE, code, table
-from graphc.builder import Builder, Value
+from graphc.builder import Builder
 from graphc.frontends.calls import op_attributes
 from graphc.frontends.names import operation
 from graphc.graph import Node
@@ -22,6 +22,7 @@ from graphc.op import OPS, Op, OpCall, Sample
 from graphc.size import named_size
 from graphc.symbolic import mathematics, partials
 from graphc.tensor_type import TensorType, TupleType
+from graphc.value import Value
 
 OPERATIONS = """\
 # Operations

@@ -14,7 +14,7 @@ from functools import reduce
 from itertools import pairwise
 from typing import cast
 
-from graphc.builder import Builder, Operand, Step, Value, rebuild
+from graphc.builder import Builder, Step, rebuild
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.graph import Graph, Node
@@ -22,6 +22,7 @@ from graphc.op import OPS
 from graphc.ops.axes import unbroadcast
 from graphc.symbolic import partials
 from graphc.tensor_type import TensorType, TupleType
+from graphc.value import Operand, Value
 
 Edge = tuple[Node, int]
 """An operand edge: the user and the operand's position."""

@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
+from graphc.coercion import coerced, converted
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError, TypeRuleError
 from graphc.graph import Graph, Node, Scope, freeze_attrs
 from graphc.op import OPS, Op
-from graphc.size import Size, SizeExpr
+from graphc.size import Size
 from graphc.source import Span
-from graphc.tensor_type import DType, TensorType, Type, promote
+from graphc.tensor_type import DType, TensorType, Type
+from graphc.value import Operand, Value
 
 T = TypeVar("T")
 Rewriter: TypeAlias = "Callable[[Builder, Candidate], Node | None]"
@@ -77,7 +79,7 @@ class Builder:
         """A scalar constant; bool, int and float become bool, int64 and the model's float type unless told."""
         if dtype is None:
             dtype = "bool" if isinstance(value, bool) else "int64" if isinstance(value, int) else self.float_dtype
-        return Value(self, self.make(OPS["const"], (), {"value": _converted(value, dtype), "dtype": dtype}))
+        return Value(self, self.make(OPS["const"], (), {"value": converted(value, dtype), "dtype": dtype}))
 
     def size(self, size: Size, dtype: DType = "int64") -> Value:
         """A size used as a value."""
@@ -93,7 +95,7 @@ class Builder:
         GraphcError
             When the type rule refuses the operands; it names this place and the places of the operands.
         """
-        nodes = self._coerced(op, operands)
+        nodes = coerced(self, op, operands)
         try:
             settled = dict(attrs or {})
             if op.normalize is not None:
@@ -200,67 +202,6 @@ class Builder:
         _extend(self.scopes, node, self.place.scopes)
         return node
 
-    def _coerced(self, op: Op, operands: Sequence[Operand]) -> tuple[Node, ...]:
-        if op.elementwise is None:
-            return tuple(self._lift(operand).node for operand in operands)
-        return tuple(value.node for value in self._promoted(op, operands))
-
-    def _promoted(self, op: Op, operands: Sequence[Operand]) -> list[Value]:
-        """Numbers take the dtype of the tensors beside them; integers beside floats, and bools alone, are cast."""
-        assert op.elementwise is not None
-        coercion = op.elementwise.coercion
-        bools = len(operands) if coercion == "logical" else 1 if coercion == "where" else 0
-        conditions = self._checked_bool(op, operands, bools)
-        numbers = operands[bools:]
-        if not numbers:
-            return conditions
-        dtype = self._common_dtype(numbers)
-        if coercion == "float" and not dtype.startswith("float"):
-            dtype = self.float_dtype
-        keep_bool = coercion == "number" and dtype != "bool"
-        if coercion == "number" and dtype == "bool":
-            dtype = "int64"
-        return conditions + [self._settled(operand, dtype, keep_bool=keep_bool) for operand in numbers]
-
-    def _checked_bool(self, op: Op, operands: Sequence[Operand], count: int) -> list[Value]:
-        values = [self._lift(operand) for operand in operands[:count]]
-        for position, value in enumerate(values):
-            if value.type.dtype != "bool":
-                message = f"{op.name} needs a bool operand, got {value.type}"
-                refusal = TypeRuleError("GC204", message, f"{{{position}}} is {value.type.dtype}")
-                raise GraphcError(self.diagnose(refusal, [value.node for value in values]))
-        return values
-
-    def _common_dtype(self, operands: Sequence[Operand]) -> DType:
-        """The dtype that operands meet in; a plain number widens its kind, not its bits, as in NumPy."""
-        dtype = promote(["bool", *(operand.type.dtype for operand in operands if isinstance(operand, Value))])
-        if dtype.startswith("float"):
-            return dtype
-        plain = [operand for operand in operands if not isinstance(operand, (Value, bool))]
-        if any(isinstance(operand, float) for operand in plain):
-            return self.float_dtype
-        return "int64" if plain and dtype == "bool" else dtype
-
-    def _settled(self, operand: Operand, dtype: DType, *, keep_bool: bool) -> Value:
-        """An operand in the dtype of its op; a bool tensor that NumPy takes as it is stays one."""
-        if isinstance(operand, SizeExpr):
-            return self.size(operand, dtype)
-        if not isinstance(operand, Value):
-            return self.constant(operand, dtype)
-        node, found = operand.node, operand.type.dtype
-        if found == dtype or (keep_bool and found == "bool" and node.op.name != "const"):
-            return operand
-        if node.op.name in ("const", "size"):
-            ((key, plain),) = ((key, value) for key, value in node.attrs.items() if key != "dtype")
-            return Value(self, self.make(node.op, (), {key: _converted(plain, dtype), "dtype": dtype}))
-        return Value(self, self.make(OPS["cast"], (node,), {"dtype": dtype}))
-
-    def _lift(self, operand: Operand) -> Value:
-        if isinstance(operand, Value):
-            assert operand.builder is self, f"{operand} belongs to another graph"
-            return operand
-        return self.size(operand) if isinstance(operand, SizeExpr) else self.constant(operand)
-
     def _reached(self, outputs: Iterable[Node]) -> set[Node]:
         live, stack = set(outputs), list(outputs)
         while stack:
@@ -269,87 +210,6 @@ class Builder:
                     live.add(operand)
                     stack.append(operand)
         return live
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Value:
-    """A node in a builder, with NumPy's operators: ``a @ b + 1`` makes nodes."""
-
-    builder: Builder
-    node: Node
-
-    @property
-    def type(self) -> TensorType:
-        """The type of its node, which has one result."""
-        return self.node.tensor
-
-    @property
-    def shape(self) -> tuple[Size, ...]:
-        """The sizes of its axes."""
-        return self.type.shape
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return self.type.ndim
-
-    def apply_op(self, op: Op, operands: Sequence[Operand], attrs: Mapping[str, object]) -> Value:
-        """Apply an op in this value's builder."""
-        return self.builder.apply(op, operands, attrs)
-
-    def __add__(self, other: Operand) -> Value:
-        return OPS["add"](self, other)
-
-    def __radd__(self, other: Operand) -> Value:
-        return OPS["add"](other, self)
-
-    def __sub__(self, other: Operand) -> Value:
-        return OPS["sub"](self, other)
-
-    def __rsub__(self, other: Operand) -> Value:
-        return OPS["sub"](other, self)
-
-    def __mul__(self, other: Operand) -> Value:
-        return OPS["mul"](self, other)
-
-    def __rmul__(self, other: Operand) -> Value:
-        return OPS["mul"](other, self)
-
-    def __truediv__(self, other: Operand) -> Value:
-        return OPS["div"](self, other)
-
-    def __rtruediv__(self, other: Operand) -> Value:
-        return OPS["div"](other, self)
-
-    def __pow__(self, other: Operand) -> Value:
-        return OPS["power"](self, other)
-
-    def __rpow__(self, other: Operand) -> Value:
-        return OPS["power"](other, self)
-
-    def __matmul__(self, other: Operand) -> Value:
-        return OPS["matmul"](self, other)
-
-    def __rmatmul__(self, other: Operand) -> Value:
-        return OPS["matmul"](other, self)
-
-    def __neg__(self) -> Value:
-        return OPS["neg"](self)
-
-    def __lt__(self, other: Operand) -> Value:
-        return OPS["less"](self, other)
-
-    def __le__(self, other: Operand) -> Value:
-        return OPS["less_equal"](self, other)
-
-    def __gt__(self, other: Operand) -> Value:
-        return OPS["greater"](self, other)
-
-    def __ge__(self, other: Operand) -> Value:
-        return OPS["greater_equal"](self, other)
-
-
-Operand: TypeAlias = Value | bool | int | float | SizeExpr
 
 
 def attrs_key(attrs: Mapping[str, object]) -> tuple[object, ...]:
@@ -397,12 +257,6 @@ def _copied(node: Node, operands: tuple[Node, ...], builder: Builder) -> Node:
     if node.op is OPS["param"] and isinstance(name, str) and isinstance(type, TensorType):
         return builder.param(name, type, node.attrs["init"]).node
     return builder.make(node.op, operands, node.attrs, type)
-
-
-def _converted(value: object, dtype: DType) -> object:
-    if not isinstance(value, (bool, int, float)):
-        return value
-    return bool(value) if dtype == "bool" else int(value) if dtype.startswith("int") else float(value)
 
 
 def _extend(table: dict[Node, dict[T, None]], node: Node, items: tuple[T, ...]) -> None:

@@ -16,7 +16,7 @@ from graphc.tensor_type import TensorType, Type, broadcast_shapes, promote
 if TYPE_CHECKING:
     import sympy
 
-    from graphc.builder import Operand, Value
+    from graphc.value import Operand, Value
 
 Coercion = Literal["number", "float", "compare", "logical", "where"]
 

@@ -14,7 +14,7 @@ from graphc.op import OPS, Op
 if TYPE_CHECKING:
     import sympy
 
-    from graphc.builder import Value
+    from graphc.value import Value
 
 Number: TypeAlias = "Value | int | float"
 Partial: TypeAlias = "Callable[..., Number] | None"

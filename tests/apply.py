@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from graphc.autodiff import differentiate
-from graphc.builder import Builder, Value
+from graphc.builder import Builder
 from graphc.graph import Graph, verify
 from graphc.op import OPS, Condition
 from graphc.size import Size, named_size
 from graphc.tensor_type import DType, TensorType
+from graphc.value import Value
 from tests.evaluate import evaluate, node_text
 
 NAMES = "abcdef"

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from graphc.autodiff import Joint, check_dependence, differentiate
-from graphc.builder import Builder, Value
+from graphc.builder import Builder
 from graphc.errors import GraphcError
 from graphc.graph import Graph, Node, verify
 from graphc.op import Op
 from graphc.ops import OPS
 from graphc.source import Source, Span
 from graphc.tensor_type import TensorType, TupleType
+from graphc.value import Value
 from tests.evaluate import evaluate
 
 SCALAR = TensorType("float64")

@@ -22,6 +22,8 @@ LAYERS = (
     "tensor_type",
     "op",
     "graph",
+    "value",
+    "coercion",
     "builder",
     "symbolic",
     "numpy_text",

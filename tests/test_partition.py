@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from graphc.autodiff import differentiate
-from graphc.builder import Builder, Value
+from graphc.builder import Builder
 from graphc.graph import Graph, verify
 from graphc.ops import OPS
 from graphc.partition import Split, extract, partition
 from graphc.tensor_type import TensorType
+from graphc.value import Value
 
 MATRIX = TensorType("float64", (4, 4))
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import sympy
 
-from graphc.builder import Builder, Value
+from graphc.builder import Builder
 from graphc.op import Op, elementwise
 from graphc.symbolic import from_sympy, mathematics, partials
 from graphc.tensor_type import TensorType
+from graphc.value import Value
 from tests.evaluate import evaluate
 from tests.ops.checks import gradient_at, text_value
 

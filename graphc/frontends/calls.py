@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import cache
 from inspect import Parameter, signature
 
-from graphc.builder import Value
 from graphc.errors import GraphcError
 from graphc.frontends import arithmetic
 from graphc.frontends.scopes import settle_scope, unused_name
@@ -32,6 +31,7 @@ from graphc.op import OPS, Op
 from graphc.ops.leaves import Initializer
 from graphc.size import SizeExpr
 from graphc.tensor_type import TupleType
+from graphc.value import Value
 
 
 def call(session: Session, node: ast.Call, frame: Frame) -> Steps:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from graphc.builder import Value
 from graphc.frontends.arithmetic import checked_size
 from graphc.frontends.session import Session, failure, is_size, place_of
 from graphc.frontends.syntax import span_of
@@ -14,6 +13,7 @@ from graphc.ops.leaves import Initializer
 from graphc.size import Size, SizeExpr, at_least, named_size, size_names
 from graphc.source import Span
 from graphc.tensor_type import DTYPES, DType, Shape, TensorType, product
+from graphc.value import Value
 
 
 def annotated(session: Session, node: ast.AnnAssign, frame: Frame) -> Steps:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from graphc.builder import Builder, Value
+from graphc.builder import Builder
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.frontends.session import Session, failure
@@ -21,6 +21,7 @@ from graphc.numpy_text import fill, literal
 from graphc.op import Coercion, Op, OpCall, elementwise
 from graphc.symbolic import partials
 from graphc.tensor_type import DType, TensorType, Type
+from graphc.value import Value
 
 if TYPE_CHECKING:
     import sympy

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 
-from graphc.builder import Value
 from graphc.errors import TypeRuleError
 from graphc.frontends import arithmetic
 from graphc.frontends.calls import call
@@ -16,6 +15,7 @@ from graphc.frontends.names import look_up
 from graphc.frontends.session import MAX_ITEMS, Session, failure, is_size, settled
 from graphc.frontends.values import Frame, Steps, Task, describe
 from graphc.op import OPS
+from graphc.value import Value
 
 
 def name(session: Session, node: ast.Name, frame: Frame) -> object:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal, cast
 
-from graphc.builder import Value
 from graphc.errors import GraphcError
 from graphc.frontends.session import MAX_ITEMS, Session, failure
 from graphc.frontends.used import use_model
 from graphc.frontends.values import Arguments, Function, Instance, Primitive, describe
 from graphc.ops.leaves import Initializer
+from graphc.value import Value
 
 
 def _range(session: Session, arguments: Arguments) -> range:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from graphc.builder import Builder, Operand, Place, Value
+from graphc.builder import Builder, Place
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError, TypeRuleError
 from graphc.frontends.syntax import span_of
@@ -17,6 +17,7 @@ from graphc.op import Op
 from graphc.size import SizeExpr
 from graphc.source import Source, Span
 from graphc.tensor_type import DType
+from graphc.value import Operand, Value
 
 MAX_TEXT = 1_000_000
 MAX_DEPTH = 2_000

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 
-from graphc.builder import Value
 from graphc.errors import GraphcError
 from graphc.frontends.declarations import annotated
 from graphc.frontends.elementwise import elementwise_op
@@ -14,6 +13,7 @@ from graphc.frontends.scopes import settle_scope
 from graphc.frontends.session import MAX_ERRORS, MAX_STEPS, Session, failure
 from graphc.frontends.syntax import illegal
 from graphc.frontends.values import POISON, Frame, Function, Instance, Poisoned, Returned, Steps, Task, UsedModel
+from graphc.value import Value
 
 
 def run(session: Session, task: Task) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from graphc.builder import Place, Value
+from graphc.builder import Place
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError, TypeRuleError
 from graphc.frontends.declarations import claim
@@ -20,6 +20,7 @@ from graphc.ops.leaves import Array, Initializer
 from graphc.size import Size, SizeExpr, exact_quotient, size_names, substitute
 from graphc.source import Source
 from graphc.tensor_type import TensorType
+from graphc.value import Value
 
 USE_TAKES = "file, params=None, frozen=False, name=None"
 

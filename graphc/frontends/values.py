@@ -7,12 +7,12 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from graphc.builder import Value
 from graphc.graph import Graph, Scope
 from graphc.op import Op
 from graphc.ops.leaves import Array, Initializer
 from graphc.size import SizeExpr
 from graphc.source import Source, Span
+from graphc.value import Value
 
 if TYPE_CHECKING:
     from graphc.frontends.session import Session

@@ -11,7 +11,7 @@ from graphc.size import SizeExpr
 from graphc.tensor_type import Shape, TensorType, shape_text
 
 if TYPE_CHECKING:
-    from graphc.builder import Value
+    from graphc.value import Value
 
 
 def normalize_axis(axis: object, ndim: int) -> int:

@@ -17,7 +17,7 @@ from graphc.op import OPS, Op, OpCall, define, elementwise
 from graphc.ops.operand_text import with_masks
 
 if TYPE_CHECKING:
-    from graphc.builder import Value
+    from graphc.value import Value
 
 Factor = Callable[..., "Value | int"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from graphc.op import OPS, define, elementwise
 
 if TYPE_CHECKING:
-    from graphc.builder import Value
+    from graphc.value import Value
 
 
 def _scaled_point(x: Value, y: Value) -> tuple[Value, Value, Value]:

@@ -15,7 +15,7 @@ from graphc.size import Size
 from graphc.tensor_type import Shape, TensorType, broadcast_shapes
 
 if TYPE_CHECKING:
-    from graphc.builder import Value
+    from graphc.value import Value
 
 
 def _gather_attrs(x: TensorType, *indices: TensorType, items: object = None) -> dict[str, object]:

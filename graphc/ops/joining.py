@@ -17,7 +17,7 @@ from graphc.size import Size, SizeExpr, at_least, divide, exact_quotient
 from graphc.tensor_type import TensorType, TupleType, promote
 
 if TYPE_CHECKING:
-    from graphc.builder import Value
+    from graphc.value import Value
 
 
 def _refuse_different(op: str, operands: Sequence[TensorType], skipped: int | None) -> None:

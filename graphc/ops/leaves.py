@@ -13,7 +13,7 @@ from graphc.ops.axes import quoted
 from graphc.tensor_type import DTYPES, DType, TensorType, TupleType
 
 if TYPE_CHECKING:
-    from graphc.builder import Value
+    from graphc.value import Value
 
 
 @dataclass(frozen=True)

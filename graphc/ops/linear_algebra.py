@@ -14,7 +14,7 @@ from graphc.size import Size
 from graphc.tensor_type import TensorType, broadcast_shapes, product, promote
 
 if TYPE_CHECKING:
-    from graphc.builder import Value
+    from graphc.value import Value
 
 
 def _matmul_type(x: TensorType, y: TensorType) -> TensorType:

@@ -10,7 +10,7 @@ from graphc.ops.axes import kept, normalize_axis
 from graphc.tensor_type import TensorType, product
 
 if TYPE_CHECKING:
-    from graphc.builder import Value
+    from graphc.value import Value
 
 
 def _to_last(x: Value, axis: int) -> Value:

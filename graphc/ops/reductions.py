@@ -16,7 +16,7 @@ from graphc.size import Size, at_least
 from graphc.tensor_type import DType, TensorType, product
 
 if TYPE_CHECKING:
-    from graphc.builder import Value
+    from graphc.value import Value
 
 Axes = tuple[int, ...]
 

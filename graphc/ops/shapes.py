@@ -25,7 +25,7 @@ from graphc.size import Size
 from graphc.tensor_type import Shape, TensorType, shape_text
 
 if TYPE_CHECKING:
-    from graphc.builder import Value
+    from graphc.value import Value
 
 _MATRIX, _CUBE = TensorType("float64", (3, 4)), TensorType("float64", (2, 3, 4))
 

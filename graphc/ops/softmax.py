@@ -13,7 +13,7 @@ from graphc.ops.reductions import float_of, reduced, reduction_attrs, reduction_
 from graphc.tensor_type import TensorType
 
 if TYPE_CHECKING:
-    from graphc.builder import Value
+    from graphc.value import Value
 
 _MATRIX = TensorType("float64", (3, 4))
 _SAMPLES = (

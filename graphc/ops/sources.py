@@ -13,7 +13,7 @@ from graphc.size import Size
 from graphc.tensor_type import DType, Shape, TensorType
 
 if TYPE_CHECKING:
-    from graphc.builder import Value
+    from graphc.value import Value
 
 
 def _arange_attrs(*, stop: object) -> dict[str, object]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from graphc.builder import Value
 from graphc.ops import OPS
 from graphc.rewrite.pattern import FLOAT, Rule, var
 from graphc.tensor_type import TensorType
+from graphc.value import Value
 
 __all__ = ["FAST_MATH"]
 

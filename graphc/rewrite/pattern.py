@@ -13,10 +13,11 @@ from inspect import signature
 from math import copysign, isfinite
 from typing import Protocol, TypeAlias, cast
 
-from graphc.builder import Builder, Operand, Value
+from graphc.builder import Builder
 from graphc.graph import Node
 from graphc.op import Op
 from graphc.tensor_type import TensorType, Type
+from graphc.value import Operand, Value
 
 Bindings: TypeAlias = Mapping[str, object]
 """What holes (nodes) and attributes (their values) stand for, by name."""

@@ -6,11 +6,11 @@ zero), as long as nothing overflows or underflows: safe, and used unless told ot
 
 from __future__ import annotations
 
-from graphc.builder import Value
 from graphc.ops import OPS
 from graphc.rewrite.pattern import FLOAT, INDEX, NUMBER, SCALAR, TENSOR, Kind, Rule, attr, once, var
 from graphc.size import at_least
 from graphc.tensor_type import Shape, TensorType, product
+from graphc.value import Value
 
 __all__ = ["REASSOCIATE", "ROUNDING"]
 

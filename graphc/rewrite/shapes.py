@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from graphc.builder import Value
 from graphc.ops import OPS
 from graphc.ops.indexing import Items, Slice
 from graphc.rewrite.pattern import ANY, MASK, NUMBER, Kind, Rule, attr, once, var
 from graphc.tensor_type import TensorType
+from graphc.value import Value
 
 __all__ = ["SHAPES"]
 

@@ -6,12 +6,13 @@ operand: a variable whose gradient is zero by algebra stays connected.
 
 from __future__ import annotations
 
-from graphc.builder import Builder, Value
+from graphc.builder import Builder
 from graphc.graph import Node
 from graphc.ops import OPS
 from graphc.ops.indexing import Slice
 from graphc.rewrite.pattern import FLOAT, INDEX, MASK, Kind, Rule, attr, once, var
 from graphc.tensor_type import TensorType
+from graphc.value import Value
 
 __all__ = ["STABILITY"]
 

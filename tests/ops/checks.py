@@ -10,12 +10,13 @@ import mpmath
 import numpy as np
 
 from graphc.autodiff import differentiate
-from graphc.builder import Builder, Value, rebuild
+from graphc.builder import Builder, rebuild
 from graphc.errors import GraphcError
 from graphc.graph import Graph, verify
 from graphc.op import OPS, Op, Sample
 from graphc.symbolic import mathematics, partials
 from graphc.tensor_type import TensorType, TupleType
+from graphc.value import Value
 from tests.evaluate import evaluate
 
 Arrays = dict[str, np.ndarray]

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from graphc.builder import Value
 from graphc.errors import GraphcError
 from graphc.op import OPS
+from graphc.value import Value
 from tests.apply import gradients_of, tensor, text_of, type_of, value_of
 
 INF = float("inf")

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphc.builder import Value
 from graphc.errors import GraphcError
 from graphc.op import OPS
 from graphc.size import at_least, named_size, substitute
+from graphc.value import Value
 from tests.apply import conditions_of, gradients_of, tensor, text_of, type_of, value_of
 
 N = named_size("N")

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import scipy.special
 
-from graphc.builder import Value
 from graphc.errors import GraphcError
 from graphc.op import OPS, Condition
 from graphc.size import named_size
+from graphc.value import Value
 from tests.apply import conditions_of, gradients_of, graph_of, tensor, text_of, type_of, value_of
 from tests.evaluate import evaluate
 from tests.ops.checks import directed, gradient

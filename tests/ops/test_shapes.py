@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from graphc.builder import Value
 from graphc.errors import GraphcError
 from graphc.op import OPS, Condition
 from graphc.size import named_size
 from graphc.tensor_type import TensorType
+from graphc.value import Value
 from tests.apply import conditions_of, gradients_of, tensor, text_of, type_of, value_of
 
 N, M = named_size("N"), named_size("M")

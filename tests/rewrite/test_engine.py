@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from graphc.autodiff import differentiate
-from graphc.builder import Builder, Value
+from graphc.builder import Builder
 from graphc.graph import verify
 from graphc.ops import OPS
 from graphc.rewrite.engine import MAX_FIRINGS, Firing, rewrite
@@ -14,6 +14,7 @@ from graphc.rewrite.pattern import ANY, FLOAT, Rule, attr, once, var
 from graphc.rewrite.sets import RULE_SETS, SIMPLIFY
 from graphc.source import Source, Span
 from graphc.tensor_type import TensorType
+from graphc.value import Value
 from tests.evaluate import evaluate
 
 F, V = TensorType("float64"), TensorType("float64", (3,))

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from graphc.autodiff import differentiate
-from graphc.builder import Builder, Value
+from graphc.builder import Builder
 from graphc.errors import GraphcError
 from graphc.graph import Graph, verify
 from graphc.ops import OPS
@@ -22,6 +22,7 @@ from graphc.rewrite.engine import rewrite
 from graphc.rewrite.pattern import FLOAT, Apply, Kind, Rule, Var, instantiate, var
 from graphc.rewrite.sets import RULE_SETS
 from graphc.tensor_type import TensorType
+from graphc.value import Value
 from tests.evaluate import evaluate
 
 RULES = [pytest.param(name, rule, id=rule.name) for name, rules in RULE_SETS.items() for rule in rules]

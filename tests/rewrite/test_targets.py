@@ -9,13 +9,14 @@ import pytest
 
 from graphc.autodiff import differentiate
 from graphc.backends.listing import listing
-from graphc.builder import Builder, Value, rebuild
+from graphc.builder import Builder, rebuild
 from graphc.graph import Graph, Node, verify
 from graphc.ops import OPS
 from graphc.rewrite.engine import Rewritten, rewrite
 from graphc.rewrite.sets import SIMPLIFY, STABILISE
 from graphc.size import named_size
 from graphc.tensor_type import TensorType
+from graphc.value import Value
 from tests.evaluate import evaluate
 
 N = named_size("N")
