@@ -13,10 +13,12 @@ import graphc
 from docs.errors_page import errors_page
 from docs.markdown_text import code, table
 from docs.operations_page import operations_page
+from graphc import tensor_type
 from graphc.backends import drawing
 from graphc.backends.dot import View, dot
 from graphc.frontends import arithmetic, elementwise, session
 from graphc.frontends.library import library
+from graphc.ops import joining
 
 DOCS = Path(__file__).parent
 
@@ -75,6 +77,8 @@ def limits_section() -> str:
         ("characters in a text", session.MAX_STRING),
         ("bits of a whole number", arithmetic.MAX_INT.bit_length()),
         ("terms of a size", arithmetic.MAX_TERMS),
+        ("axes of a tensor, as in NumPy", tensor_type.MAX_AXES),
+        ("sections of a `split`", joining.MAX_SECTIONS),
         ("operations of an `@elementwise` function", elementwise.MAX_OPERATIONS),
         ("nodes of a picture (`.dot` has no limit)", drawing.MOST_NODES),
     ]

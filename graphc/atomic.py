@@ -26,5 +26,9 @@ def write_atomic(path: str | os.PathLike[str], data: str | bytes) -> None:
     try:
         temporary.write_bytes(content)
         os.replace(temporary, target)
+    except OSError as fault:
+        # Nobody asked for the temporary file.
+        fault.filename, fault.filename2 = str(path), None
+        raise
     finally:
         temporary.unlink(missing_ok=True)

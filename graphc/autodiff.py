@@ -18,6 +18,7 @@ from graphc.builder import Builder, Step, rebuild
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.graph import Graph, Node
+from graphc.guards import Guard, chosen, fitting, guarded, is_finite, through, united
 from graphc.op import OPS
 from graphc.ops.axes import unbroadcast
 from graphc.symbolic import partials
@@ -132,8 +133,10 @@ def backpropagate(builder: Builder, outputs: Sequence[tuple[Node, Node]], variab
     """
     schedule = _between(builder, [node for node, _ in outputs], variables.values())
     parts: dict[Node, list[Part]] = {}
+    guards: dict[Node, list[Guard]] = {}
     for node, seed in outputs:
         parts.setdefault(node, []).append((None, seed))
+        guards.setdefault(node, []).append(None)
     cotangents: dict[Node, Node] = {}
     contributions: dict[Edge, Node] = {}
     active = set(schedule)
@@ -145,9 +148,12 @@ def backpropagate(builder: Builder, outputs: Sequence[tuple[Node, Node]], variab
             if isinstance(ct, Value):
                 cotangents[node] = ct.node
                 builder.name(ct.node, *(f"d_{name}" for name in builder.names.get(node, {})))
-            for position, part in _operand_cotangents(builder, node, ct, active):
+            guard = united(guards.pop(node))
+            for position, part in _operand_cotangents(builder, node, ct, active, guard):
+                operand = builder.operands(node)[position]
                 contributions[node, position] = part[1]
-                parts.setdefault(builder.operands(node)[position], []).append(part)
+                parts.setdefault(operand, []).append(part)
+                guards.setdefault(operand, []).append(_operand_guard(builder, node, position, guard))
     zero = tuple(name for name, node in variables.items() if node not in cotangents)
     for name in zero:
         cotangents[variables[name]] = _zeros(builder, variables[name].tensor).node
@@ -221,7 +227,7 @@ def carries_cotangent(node: Node) -> bool:
 
 
 def _operand_cotangents(
-    builder: Builder, node: Node, ct: Value | tuple[Value, ...], active: set[Node]
+    builder: Builder, node: Node, ct: Value | tuple[Value, ...], active: set[Node], guard: Guard
 ) -> list[tuple[int, Part]]:
     operands = builder.operands(node)
     wanted = [p for p in reversed(differentiable_operands(node, operands)) if operands[p] in active]
@@ -233,20 +239,39 @@ def _operand_cotangents(
     values = [builder.value(operand) for operand in operands]
     if node.op.elementwise is not None:
         assert isinstance(ct, Value)
-        found = {p: _elementwise_cotangent(builder, node, ct, values, p) for p in wanted}
+        found = {p: _elementwise_cotangent(builder, node, ct, values, p, guard) for p in wanted}
     else:
         assert node.op.vjp is not None, f"{node.op} has no derivative rule"
         results = node.op.vjp(ct, builder.value(node), *values, **node.attrs)
         found = {p: results[p] for p in wanted}
+        if isinstance(ct, Value) and not node.op.linear:
+            kept = through(guard, node.op.linear)
+            found = {p: value and guarded(kept, ct, value) for p, value in found.items()}
     return [(p, (None, value.node)) for p, value in found.items() if value is not None]
 
 
-def _elementwise_cotangent(builder: Builder, node: Node, ct: Value, operands: Sequence[Value], p: int) -> Value | None:
+def _operand_guard(builder: Builder, node: Node, position: int, guard: Guard) -> Guard:
+    """Where the cotangent that a node sends to an operand may differ from zero."""
+    operands = builder.operands(node)
+    if node.op is OPS["where"]:
+        guard = chosen(guard, operands[0], position == 1)
+    if node.op.elementwise is None:
+        return through(guard, node.op.linear)
+    return fitting(guard, operands[position].tensor.shape)
+
+
+def _elementwise_cotangent(
+    builder: Builder, node: Node, ct: Value, operands: Sequence[Value], p: int, guard: Guard
+) -> Value | None:
     partial = partials(node.op)[p]
     if partial is None:
         return None
+    if node.op is OPS["where"]:
+        # Selected, not multiplied by the condition: the cotangent of the branch that was taken may be infinite.
+        return unbroadcast(OPS["where"](operands[0], *((ct, 0) if p == 1 else (0, ct))), operands[p].type)
     factor = partial(builder.value(node), *operands)
-    return unbroadcast(_scaled(ct, factor), operands[p].type)
+    sent = _scaled(ct, factor)
+    return unbroadcast(sent if is_finite(factor) else guarded(guard, ct, sent), operands[p].type)
 
 
 def _scaled(ct: Value, factor: Operand) -> Value:

@@ -12,6 +12,7 @@ from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError, TypeRuleError
 from graphc.graph import Graph, Node, Scope, freeze_attrs
 from graphc.op import OPS, Op
+from graphc.refusals import diagnosed
 from graphc.size import Size
 from graphc.source import Span
 from graphc.tensor_type import DType, TensorType, Type
@@ -167,24 +168,7 @@ class Builder:
 
     def diagnose(self, refusal: TypeRuleError, operands: Sequence[Node]) -> Diagnostic:
         """A type rule's refusal, with the place where it happened and the places of the operands."""
-        names = [self._describe(node) for node in operands]
-        related = []
-        for position, node in enumerate(operands):
-            spans = tuple(self.spans.get(node, ()))
-            if spans and node.op.name not in ("const", "size"):
-                said = refusal.operands.get(position, f"has type {node.type}")
-                related.append((spans[0], f"{names[position]} {said}"))
-        span = self.place.spans[0] if self.place.spans else None
-        hint = refusal.hint.format(*names) if refusal.hint else ""
-        return Diagnostic(
-            refusal.code, refusal.message.format(*names), span, refusal.label.format(*names), tuple(related), hint
-        )
-
-    def _describe(self, node: Node) -> str:
-        names = self.names.get(node)
-        if names:
-            return next(iter(names))
-        return repr(node.attrs["value"]) if node.op.name == "const" else f"the {node.op.name}"
+        return diagnosed(self, refusal, operands)
 
     def _leaf(self, op: str, table: list[Node], name: str, **attrs: object) -> Value:
         node = self._stamped(self._new(OPS[op], (), {"name": name, **attrs}, OPS[op].infer(name=name, **attrs)))

@@ -5,7 +5,9 @@ Heavy modules are imported by the commands that need them, so that ``graphc --he
 
 from __future__ import annotations
 
+import errno
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
@@ -40,14 +42,25 @@ def _print_version(context: click.Context, option: click.Parameter, asked: bool)
     context.exit()
 
 
-class _InOrder(click.Group):
-    """Lists commands as this file has them: what one needs first comes first."""
+class _Commands(click.Group):
+    """Lists commands as this file has them, what one needs first comes first; ends as shells expect."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            sys.exit(128 + signal.SIGINT)
+        except OSError as fault:
+            if fault.errno == errno.EPIPE:
+                raise
+            cannot_write(fault)
 
-@click.group(cls=_InOrder, context_settings=CONTEXT)
+
+@click.group(cls=_Commands, context_settings=CONTEXT)
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show it and exit."
 )
@@ -234,7 +247,7 @@ def run(
 
     \b
       graphc run -e "(x + y) * z" --at x=2,y=3,z=4
-      graphc run -e "sum(v * v)" --at "v=[1, 2, 3]" --check-grad
+      graphc run -e "v: Input[N]; f: Output = sum(v * v)" --at "v=[1, 2, 3]" --check-grad
       graphc run model.gc --at data.npz --params trained.npz
     """
     from graphc.point import evaluate, point_of, result_text

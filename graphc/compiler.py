@@ -161,15 +161,15 @@ class Model:
         """Parameters with the declared initialisers; see the generated module."""
         return self._call("init_params", rng)
 
-    def forward(self, *args: Any, **inputs: Any) -> Any:
+    def forward(self, /, *args: Any, **inputs: Any) -> Any:
         """``(outputs, residuals)``; arguments as in the generated module."""
         return self._call("forward", *args, **inputs)
 
-    def backward(self, *args: Any, **cotangents: Any) -> Any:
+    def backward(self, /, *args: Any, **cotangents: Any) -> Any:
         """The gradients from the residuals; arguments as in the generated module."""
         return self._call("backward", *args, **cotangents)
 
-    def value_and_grad(self, *args: Any, **inputs: Any) -> Any:
+    def value_and_grad(self, /, *args: Any, **inputs: Any) -> Any:
         """``(loss, gradients)`` in one pass; arguments as in the generated module."""
         return self._call("value_and_grad", *args, **inputs)
 
@@ -178,15 +178,20 @@ class Model:
         write_atomic(path, self.source_text)
         return Path(path)
 
-    def check_grad(self, *args: Any, seed: int = 0, **inputs: Any) -> GradientReport:
+    def check_grad(self, /, *args: Any, rng: int = 0, **inputs: Any) -> GradientReport:
         """Compare the gradient at a point with central differences, in float64.
 
         Parameters
         ----------
         *args, **inputs
             As for `value_and_grad`.
-        seed : int
-            Of the random directions.
+        rng : int
+            The seed of the random directions; an input called so is given instead, where the model has one.
+
+        Raises
+        ------
+        ValueError
+            When the model is differentiated with respect to a value that it computes.
 
         Examples
         --------
@@ -195,6 +200,11 @@ class Model:
         """
         import numpy as np
 
+        if any(node.attrs["name"] == "rng" for node in self.graph.inputs):
+            inputs, rng = {**inputs, "rng": rng}, 0
+        leaves = {node.attrs["name"] for node in (*self.graph.inputs, *self.graph.params)}
+        if fixed := [name for name in self.variables if name not in leaves]:
+            raise ValueError(f"check_grad() moves inputs and parameters, {', '.join(fixed)} is computed")
         names = [str(node.attrs["name"]) for node in self.graph.params]
         params = {name: np.asarray(value, np.float64) for name, value in (args[0] if names else {}).items()}
         given = {name: _as_float64(value) for name, value in inputs.items()}
@@ -207,7 +217,7 @@ class Model:
             return float(self.value_and_grad(*arguments, **moved)[0])
 
         checked = {name: np.asarray(point[name]) for name in self.variables}
-        return check_gradient(loss, checked, gradients, seed=seed)
+        return check_gradient(loss, checked, gradients, seed=rng)
 
     def draw(self, path: str | os.PathLike[str], *, view: str = "joint") -> Path:
         """Draw the graph as written; the ending of the file chooses svg, png, pdf or dot.
@@ -230,7 +240,7 @@ class Model:
         wrt = f", d({', '.join(self.losses)}) wrt {len(self.variables)} variables" if self.losses else ""
         return f"<graphc model {self.name}: {len(self.graph.nodes)} nodes{wrt}>"
 
-    def _call(self, function: str, *args: Any, **kwargs: Any) -> Any:
+    def _call(self, function: str, /, *args: Any, **kwargs: Any) -> Any:
         found = getattr(self.module, function, None)
         if found is None:
             reason = "it has no parameters" if function == "init_params" else "it was compiled without a scalar loss"

@@ -6,8 +6,8 @@ Named sizes and the run-time float dtype are placeholders (`SIZE` and `FLOAT`) t
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
-from functools import reduce
+from collections.abc import Callable, Mapping
+from functools import cache, reduce
 
 from graphc.size import Quotient, Size, SizeExpr
 
@@ -15,14 +15,6 @@ SIZE = "size:"
 """Prefix of the placeholder of a named size."""
 FLOAT = "float:"
 """The placeholder of the dtype that the generated function computes in."""
-
-
-class _Fill(ast.NodeTransformer):
-    def __init__(self, values: Mapping[str, ast.expr]) -> None:
-        self.values = values
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self.values.get(node.id, node)
 
 
 def fill(text: str, values: Mapping[str, ast.expr]) -> ast.expr:
@@ -33,10 +25,41 @@ def fill(text: str, values: Mapping[str, ast.expr]) -> ast.expr:
     >>> ast.unparse(fill("x * y", {"x": ast.parse("a + b", mode="eval").body, "y": literal(2)}))
     '(a + b) * 2'
     """
-    template = ast.parse(text, mode="eval").body
-    filled = _Fill(values).visit(template)
+    filled = _filled(_template(text), values)
     assert isinstance(filled, ast.expr)
     return filled
+
+
+@cache
+def _template(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
+
+
+def _filled(part: ast.AST, values: Mapping[str, ast.expr]) -> ast.AST:
+    """A copy of a part of a template, with names replaced."""
+    if isinstance(part, ast.Name):
+        return values.get(part.id, part)
+    return _rebuilt(part, lambda inner: _filled(inner, values))
+
+
+def with_part(value: ast.expr, part: ast.expr, replacement: ast.expr) -> ast.expr:
+    """A copy of an expression in which another stands wherever a part of it, that very object, stood."""
+
+    def visit(inner: ast.AST) -> ast.AST:
+        return replacement if inner is part else _rebuilt(inner, visit)
+
+    found = visit(value)
+    assert isinstance(found, ast.expr)
+    return found
+
+
+def _rebuilt(part: ast.AST, visit: Callable[[ast.AST], ast.AST]) -> ast.AST:
+    def field_of(field: object) -> object:
+        if isinstance(field, list):
+            return [field_of(item) for item in field]
+        return visit(field) if isinstance(field, ast.AST) and field._fields else field
+
+    return type(part)(*(field_of(getattr(part, name)) for name in part._fields))
 
 
 def call(function: str, *operands: object, **keywords: object) -> ast.expr:
@@ -68,6 +91,11 @@ def subscript(receiver: ast.expr, *items: ast.expr) -> ast.expr:
 def float_dtype() -> ast.expr:
     """The dtype that the generated function computes in."""
     return ast.Name(FLOAT, ast.Load())
+
+
+def float_scalar(value: object) -> ast.expr:
+    """A number as a NumPy scalar of the dtype that the generated function computes in."""
+    return ast.Call(ast.Attribute(float_dtype(), "type", ast.Load()), [literal(value)], [])
 
 
 def literal(value: object) -> ast.expr:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import re
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -101,8 +102,10 @@ def evaluate(model: Model, point: Point) -> Result:
     inputs = {called[name]: value for name, value in point.inputs.items()}
     if not model.losses:
         return Result({name: _output(model, name, point, called) for name in model.graph.outputs}, "", {})
-    outputs = model.forward(*point.arguments, **inputs)[0]
-    _, gradients = model.value_and_grad(*point.arguments, **inputs)
+    # An inf or NaN is printed as such; warnings would name lines that nobody sees.
+    with np.errstate(all="ignore"):
+        outputs = model.forward(*point.arguments, **inputs)[0]
+        _, gradients = model.value_and_grad(*point.arguments, **inputs)
     return Result(dict(zip(model.graph.outputs, outputs, strict=True)), model.losses[0], gradients)
 
 
@@ -133,10 +136,15 @@ def _output(model: Model, name: str, point: Point, called: Mapping[str, str]) ->
 
 
 def _read_npz(path: str) -> Values:
-    with np.load(path, allow_pickle=False) as arrays:
-        if not isinstance(arrays, np.lib.npyio.NpzFile):
-            raise ValueError(f"expected named arrays in {path}, found one array without a name")
-        return {name: arrays[name] for name in arrays.files}
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            if isinstance(arrays, np.lib.npyio.NpzFile):
+                return {name: arrays[name] for name in arrays.files}
+    except FileNotFoundError:
+        raise ValueError(f"expected a file of arrays at {path}, found none") from None
+    except (ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, MemoryError):
+        raise ValueError(f"expected arrays of numbers saved by numpy.savez in {path}, found something else") from None
+    raise ValueError(f"expected named arrays in {path}, found one array without a name")
 
 
 def _read_assignments(text: str) -> Values:

@@ -46,8 +46,12 @@ def _loss(graph: Graph, source: Source, loss: str | None) -> str:
     if len(graph.outputs) == 1:
         return next(iter(graph.outputs))
     found = f"the scalar outputs {', '.join(scalars)}" if scalars else "no scalar output"
-    message = f"which output is the loss? expected one called loss or one scalar output, found {found}"
-    raise GraphcError(Diagnostic("GC304", message, Span(source, 1, 1, 1, 2), "name one with loss="))
+    message = f"which output is the loss? expected one called loss, one scalar output or loss=, found {found}"
+    places = tuple(
+        (_span(graph, graph.outputs[name], source), f"{name} is {graph.outputs[name].type}") for name in scalars
+    )
+    span, label = places[0] if places else (Span(source, 1, 1, 1, 2), "")
+    raise GraphcError(Diagnostic("GC304", message, span, label, places[1:]))
 
 
 def named_variables(graph: Graph, names: Sequence[str]) -> dict[str, Node]:

@@ -9,12 +9,14 @@ from operator import mul
 from typing import Literal, TypeAlias, get_args
 
 from graphc.errors import TypeRuleError
-from graphc.size import Size
+from graphc.size import Size, never_equal
 
 DType: TypeAlias = Literal["bool", "int32", "int64", "float32", "float64"]
 Shape: TypeAlias = tuple[Size, ...]
 
 DTYPES: tuple[DType, ...] = get_args(DType)
+MAX_AXES = 64
+"""As in NumPy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,9 @@ class TensorType:
 
     dtype: DType
     shape: Shape = ()
+
+    def __post_init__(self) -> None:
+        check_axes(len(self.shape))
 
     @property
     def ndim(self) -> int:
@@ -68,6 +73,18 @@ class TupleType:
 Type: TypeAlias = TensorType | TupleType
 
 
+def check_axes(count: int) -> None:
+    """Refuse more axes than NumPy has.
+
+    Raises
+    ------
+    TypeRuleError
+        GC401.
+    """
+    if count > MAX_AXES:
+        raise TypeRuleError("GC401", f"a tensor has at most {MAX_AXES} axes, this one would have {count}")
+
+
 def product(sizes: Sequence[Size]) -> Size:
     """The product of sizes; 1 when there are none."""
     return reduce(mul, sizes, 1)
@@ -81,7 +98,22 @@ def shape_text(shape: Shape) -> str:
     >>> shape_text((3, 4)), shape_text(())
     ('3×4', 'scalar')
     """
+    if len(shape) == 1:
+        return str(shape[0])
     return "×".join(str(size) if str(size).isalnum() else f"({size})" for size in shape) if shape else "scalar"
+
+
+def described(shape: Shape) -> str:
+    """What an error says of a tensor with this shape, after its name.
+
+    Examples
+    --------
+    >>> described((64, 10)), described((5,)), described(())
+    ('is 64×10', 'has 5 elements', 'is a scalar')
+    """
+    if len(shape) == 1:
+        return f"has {shape[0]} element{'' if shape[0] == 1 else 's'}"
+    return f"is {shape_text(shape)}" if shape else "is a scalar"
 
 
 def promote(dtypes: Sequence[DType]) -> DType:
@@ -116,9 +148,10 @@ def broadcast_shapes(shapes: Sequence[Shape]) -> Shape:
 
 
 def _broadcast_error(shapes: Sequence[Shape], left: int, right: int, axis: int) -> TypeRuleError:
-    found = f"{shapes[left][axis]} and {shapes[right][axis]}"
+    sizes = shapes[left][axis], shapes[right][axis]
+    found = f"{sizes[0]} and {sizes[1]}" + ("" if never_equal(*sizes) else ", which may differ")
     return TypeRuleError(
         "GC202",
         f"shapes {shape_text(shapes[left])} and {shape_text(shapes[right])} do not broadcast: axis {axis} is {found}",
-        f"{{{left}}} is {shape_text(shapes[left])}, {{{right}}} is {shape_text(shapes[right])}",
+        f"{{{left}}} {described(shapes[left])}, {{{right}}} {described(shapes[right])}",
     )

@@ -7,6 +7,7 @@ import pytest
 from graphc.builder import Builder, attrs_key, rebuild
 from graphc.errors import GraphcError
 from graphc.graph import verify
+from graphc.op import Op
 from graphc.ops import OPS
 from graphc.size import named_size
 from graphc.source import Source, Span
@@ -111,3 +112,19 @@ def test_rebuild_keeps_everything() -> None:
     assert [repr(node) for node in copied.nodes] == [repr(node) for node in graph.nodes]
     assert copied.name(copied.outputs["y"]) == "y"
     assert list(copied.spans.values()) == list(graph.spans.values())
+
+
+def test_an_op_may_hold_a_graph() -> None:
+    """An op such as a scan has its step as an attribute, and what the step captures as operands."""
+    inner = Builder()
+    step = inner.finish({"next": (inner.input("carry", SCALAR) * inner.input("w", SCALAR)).node})
+    apply = Op("apply", 2, lambda x, w, *, step: step.outputs["next"].type, "x * y")
+    builder = Builder(intern=True)
+    x, w = builder.input("x", SCALAR), builder.param("w", SCALAR)
+    first, second = (builder.apply(apply, [x, w], {"step": step}) for _ in range(2))
+    graph = builder.finish({"f": first.node})
+    verify(graph)
+    assert first.node is second.node
+    again = Builder(intern=True)
+    mapping = rebuild(graph, again)
+    assert mapping[first.node].attrs["step"] is step

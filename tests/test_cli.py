@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +63,41 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     lines = done.stdout.splitlines()[1:]
     assert any(line.startswith(f"    graphc {command}") for line in lines)
     assert not any(line.endswith("...") for line in lines)
+
+
+@pytest.mark.parametrize("command", main.commands)
+def test_examples_of_help_with_an_expression_work(command: str, folder: Path) -> None:
+    lines = [line.strip() for line in graphc(command, "--help").stdout.splitlines() if line.startswith("    graphc ")]
+    for line in lines:
+        words = shlex.split(re.sub("   +.*", "", line))[1:]
+        if "-e" in words:
+            done = graphc(*words)
+            assert done.exit_code == 0, (line, done.stderr)
+
+
+def test_an_interrupt_has_the_exit_status_of_shells(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("graphc.doctor.examine", interrupted)
+    done = graphc("doctor")
+    assert (done.exit_code, done.stderr) == (130, "interrupted\n")
+
+
+def test_run_prints_no_warnings_of_numpy(folder: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        done = graphc("run", "-e", "exp(x)", "--at", "x=1e10")
+    assert (done.exit_code, done.stdout.splitlines()[0], done.stderr) == (0, "f = inf", "")
+
+
+@pytest.mark.parametrize("content", [None, b"hello", b"PK\x03\x04hello", b""])
+def test_run_says_which_file_of_arrays_is_wrong(content: bytes | None, folder: Path) -> None:
+    if content is not None:
+        (folder / "data.npz").write_bytes(content)
+    done = graphc("run", "-e", "x * x", "--at", "data.npz")
+    assert done.exit_code == 2
+    assert "Error: expected" in done.stderr and "data.npz" in done.stderr
 
 
 def test_run_prints_the_value_and_the_gradient_of_the_figure() -> None:
@@ -127,7 +165,7 @@ def test_npz_files_are_read_without_pickle(folder: Path) -> None:
     np.savez("evil.npz", x=np.array([{}], dtype=object))
     done = graphc("run", "-e", FIGURE, "--at", "evil.npz")
     assert done.exit_code == 2
-    assert "allow_pickle" in done.stderr
+    assert "expected arrays of numbers saved by numpy.savez in evil.npz" in done.stderr
 
 
 def test_check_of_good_and_bad_models(folder: Path) -> None:

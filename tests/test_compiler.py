@@ -254,3 +254,17 @@ def test_write_and_import(tmp_path: Path) -> None:
     params = module.init_params(3)
     np.testing.assert_array_equal(params["W1"], model.init_params(3)["W1"])
     assert module.value_and_grad(params, **batch())[0] == model.value_and_grad(params, **batch())[0]
+
+
+def test_inputs_called_like_python_s_own_arguments() -> None:
+    with pytest.warns(graphc.GraphcWarning, match="not used"):
+        model = graphc.compile(
+            "self: Input\nseed: Input[int64]\nrng: Input[int64]\nfunction: Input\nf: Output = self * function"
+        )
+    assert model.value_and_grad(self=2.0, seed=1, rng=1, function=3.0)[0] == 6
+    assert model.check_grad(self=2.0, seed=1, rng=1, function=3.0).ok
+
+
+def test_check_grad_moves_leaves_only() -> None:
+    with pytest.raises(ValueError, match="p is computed"):
+        graphc.compile("x: Input[3]\np = x * x\nf: Output = sum(p)", wrt=["p"]).check_grad(x=np.ones(3))

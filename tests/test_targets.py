@@ -44,7 +44,7 @@ def test_a_loss_that_is_no_float() -> None:
 
 def test_several_scalars_and_none_called_loss() -> None:
     code, place, message = refusal(f"{W}a: Output = sum(X @ W)\nb: Output = mean(X @ W)")
-    assert (code, place) == ("GC304", "<model>:1:1")
+    assert (code, place) == ("GC304", "<model>:3:13")
     assert message.endswith("found the scalar outputs a, b")
 
 

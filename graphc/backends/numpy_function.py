@@ -6,7 +6,9 @@ import ast
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
+from graphc.backends.numpy_indices import range_checks
 from graphc.backends.numpy_layout import INDENT, WIDTH, expression_lines, joined_lines, printable, quoted
 from graphc.backends.numpy_names import Names
 from graphc.backends.numpy_sizes import (
@@ -16,6 +18,7 @@ from graphc.backends.numpy_sizes import (
     condition_lines,
     conditions_of,
     place_text,
+    plain_sizes,
 )
 from graphc.backends.numpy_statements import Body, Comment, Spelling, Statement
 from graphc.diagnostics import Diagnostic
@@ -25,6 +28,7 @@ from graphc.numpy_text import float_dtype, literal, method
 from graphc.op import OPS
 from graphc.partition import reached
 from graphc.size import Size, size_names
+from graphc.source import Source
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ class EntryFunction:
         The outputs that are not gradients, where others are.
     keep : collection of Node
         Nodes that get a name in any case.
+    taken : iterable of str
+        More names that no variable may have.
     """
 
     def __init__(
@@ -95,10 +101,11 @@ class EntryFunction:
         *,
         forward: Sequence[str] | None = None,
         keep: Collection[Node] = (),
+        taken: Iterable[str] = (),
     ) -> None:
         self.scope, self.name, self.graph = scope, name, graph
         self.inputs = [str(node.attrs["name"]) for node in scope.raw.inputs if node.attrs["name"] in inputs]
-        names = scope.names([*scope.arguments.values(), *(f"d_{name}" for name in scope.raw.outputs)])
+        names = scope.names([*scope.arguments.values(), *taken])
         self.params = {str(node.attrs["name"]): names.take(str(node.attrs["name"])) for node in scope.raw.params}
         self.spelling = Spelling(scope.sizes, self._float_text())
         self.conditions = conditions_of(scope.raw, source)
@@ -110,6 +117,7 @@ class EntryFunction:
             user_names=scope.user_names,
             comment=model_lines(graph, plain),
             keep=keep,
+            checks=range_checks(graph, scope.raw, name, plain_sizes(self._leaves())),
         )
 
     def lines(self, doc: str, returning: Returning, carried: Iterable[str] = ()) -> list[str]:
@@ -162,13 +170,16 @@ class EntryFunction:
 
     def _sizes(self, carried: Iterable[str]) -> Binding:
         needed = [*self.spelling.used_sizes, *carried, *(n for c in self.conditions for n in size_names(c.size))]
-        leaves = [
-            Leaf(locals_[name], node.tensor.shape, declared_place(self.scope.raw, node))
-            for table, locals_ in ((self.scope.raw.inputs, self.scope.arguments), (self.scope.raw.params, self.params))
+        return bind_sizes(self.name, needed, self._leaves(), self.scope.sizes, self._size_text)
+
+    def _leaves(self) -> list[Leaf]:
+        raw = self.scope.raw
+        return [
+            Leaf(locals_[name], node.tensor.shape, declared_place(raw, node))
+            for table, locals_ in ((raw.inputs, self.scope.arguments), (raw.params, self.params))
             for node in table
             if (name := str(node.attrs["name"])) in self.inputs or name in self.params
         ]
-        return bind_sizes(self.name, needed, leaves, self.scope.sizes, self._size_text)
 
     def _take_input_with(self, size: str) -> None:
         """Take one more input, whose shape tells a size."""
@@ -220,8 +231,18 @@ def statement_lines(statements: Iterable[Statement], spelling: Spelling) -> list
         if statement.comment != last:
             lines += [f"{INDENT}{text}" for text in statement.comment]
             last = statement.comment
-        lines += expression_lines(f"{statement.target} = ", statement.value, spelling)
+        lines += _assignment_lines(statement, spelling)
     return lines
+
+
+def _assignment_lines(statement: Statement, spelling: Spelling) -> list[str]:
+    line = f"{INDENT}{statement.target} = {spelling.filled(statement.text)}"
+    start = f"{statement.target} = "
+    lines = [line] if len(line) <= WIDTH else expression_lines(start, statement.value, spelling)
+    also = f"  # also {', '.join(statement.also)}" if statement.also else ""
+    if len(lines[-1]) + len(also) <= COMMENT_WIDTH:
+        return [*lines[:-1], lines[-1] + also]
+    return [f"{INDENT}{also.strip()}", *lines]
 
 
 def dict_lines(start: str, values: Mapping[str, ast.expr], spelling: Spelling) -> list[str]:
@@ -237,12 +258,17 @@ def model_lines(graph: Graph, plain: Collection[Node] | None) -> Callable[[Node]
         if not spans:
             return ()
         what = "# " if plain is None or node in plain else "# grad of "
-        where = f"  [{place_text(spans[0])}]"
-        code = _without_comment(spans[0].source.line(spans[0].line))
-        room = COMMENT_WIDTH - len(INDENT) - len(what) - len(where)
-        return (printable(what + (code if len(code) <= room else code[: room - 2] + " …") + where),)
+        return (_model_line(what, spans[0].source, spans[0].line),)
 
     return comment
+
+
+@lru_cache(maxsize=64)
+def _model_line(what: str, source: Source, line: int) -> str:
+    where = f"  [{source.name}:{line}]"
+    code = _without_comment(source.line(line))
+    room = COMMENT_WIDTH - len(INDENT) - len(what) - len(where)
+    return printable(what + (code if len(code) <= room else code[: room - 2] + " …") + where)
 
 
 def declared_place(raw: Graph, node: Node) -> str:

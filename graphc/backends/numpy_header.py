@@ -7,6 +7,7 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 
 from graphc.backends.numpy_function import declared_place
+from graphc.backends.numpy_indices import entry_limits
 from graphc.backends.numpy_layout import INDENT, WIDTH, filled_lines, joined_lines, printable, quoted
 from graphc.backends.numpy_statements import Spelling
 from graphc.graph import Graph, Node
@@ -18,8 +19,8 @@ from graphc.size import size_names
 from graphc.tensor_type import TensorType
 
 
-def module_docstring(raw: Graph, provenance: str, conventions: Sequence[str]) -> str:
-    """The docstring of a module: what the model says of itself, where it comes from, its signature."""
+def module_docstring(raw: Graph, provenance: str, conventions: Sequence[str], lacking: str = "") -> str:
+    """The docstring of a module: what the model says of itself, where it comes from, its signature, what it lacks."""
     title = raw.doc.strip().split("\n")[0]
     lines = [*([title, ""] if title else []), provenance, ""]
     tables = {
@@ -31,7 +32,7 @@ def module_docstring(raw: Graph, provenance: str, conventions: Sequence[str]) ->
     for title, items in tables.items():
         rows = filled_lines(items, "   ", WIDTH - 9)
         lines += [f"{title if position == 0 else '':9}{row}" for position, row in enumerate(rows)]
-    lines += ["", *_FLOATS]
+    lines += ["", *_FLOATS, *(["", lacking] if lacking else [])]
     return _docstring("\n".join(lines) + "\n")
 
 
@@ -63,14 +64,21 @@ def conventions_of(raw: Graph, losses: Iterable[str], variables: Iterable[str]) 
     for node in raw.nodes:
         if any(operand in active for operand in raw.operands(node)):
             active.add(node)
-            if node in needed and node.op.convention:
+            if node in needed and node.op.convention and not _is_plain_power(raw, node):
                 found[node.op.convention] = None
     return list(found)
 
 
+def _is_plain_power(raw: Graph, node: Node) -> bool:
+    """Whether no operand can be at the kink of a power, which is where base and exponent are zero."""
+    return node.op is OPS["power"] and any(
+        operand.op is OPS["const"] and operand.attrs["value"] != 0 for operand in raw.operands(node)
+    )
+
+
 def table_lines(name: str, raw: Graph, nodes: Iterable[Node], called: Mapping[str, str]) -> list[str]:
     """The table of what arguments must be: dtype, shape, place and, of labels and indices, what they stay below."""
-    limits = _limits(raw)
+    limits = entry_limits(raw)
     rows = []
     for node in nodes:
         own = str(node.attrs["name"])
@@ -90,28 +98,6 @@ def _item(value: object) -> str:
     return str(value) if isinstance(value, int) else quoted(str(value))
 
 
-def _limits(raw: Graph) -> dict[Node, tuple[object, ...]]:
-    """The sizes that the elements of integer inputs stay below, where these are used as indices or labels."""
-    found: dict[Node, dict[object, None]] = {}
-    for node in raw.nodes:
-        if node.op.limits is not None:
-            operands = raw.operands(node)
-            types = (operand.type for operand in operands)
-            for position, limit in node.op.limits(*types, **node.attrs).items():
-                found.setdefault(_selected_from(raw, operands[position]), {})[limit] = None
-    return {node: tuple(limits) for node, limits in found.items() if node.op in (OPS["input"], OPS["param"])}
-
-
-def _selected_from(raw: Graph, node: Node) -> Node:
-    """Where the elements of an index come from: through views, and from one integer type to another."""
-    while raw.operands(node) and (node.op.flops == 0 or node.op is OPS["cast"]):
-        below = raw.operands(node)[0]
-        if not (isinstance(below.type, TensorType) and below.type.is_int):
-            break
-        node = below
-    return node
-
-
 def initializer_lines(raw: Graph, sizes: Mapping[str, str], dtype: str) -> list[str]:
     """``init_params``: sizes of parameters that no number settles are its arguments."""
     spelling = Spelling(sizes, f"np.{dtype}")
@@ -129,14 +115,15 @@ def initializer_lines(raw: Graph, sizes: Mapping[str, str], dtype: str) -> list[
     needed = dict.fromkeys(name for shape in shapes for size in shape for name in size_names(size))
     arguments = ["rng=0", *(["*", *(sizes[n] for n in needed)] if needed else [])]
     doc = "New parameters; rng is a seed or a NumPy generator."
-    if absent:
-        rows = [f"{INDENT}{INDENT}# For the caller to give: {', '.join(absent)}.", *rows]
+    absent_note = f"  # for the caller to give: {', '.join(absent)}" if absent else ""
+    if absent and (rows or len(absent_note) > WIDTH - 2 * len(INDENT)):
+        rows = [f"{INDENT}{INDENT}{absent_note.strip()}", *rows]
     draws = any("rng." in row for row in rows)
     return [
         f"def init_params({', '.join(arguments)}):",
         f"{INDENT}{_docstring(doc)}",
         *([f"{INDENT}rng = np.random.default_rng(rng)"] if draws else []),
-        *([f"{INDENT}return {{", *rows, f"{INDENT}}}"] if rows else [f"{INDENT}return {{}}"]),
+        *([f"{INDENT}return {{", *rows, f"{INDENT}}}"] if rows else [f"{INDENT}return {{}}{absent_note}"]),
     ]
 
 

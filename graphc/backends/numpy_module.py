@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import linecache
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -94,12 +94,20 @@ def emit_module(program: Program) -> str:
     # A saved array is made when the module is loaded, after the function that makes it.
     blocks += [constants] if constants else []
     conventions = conventions_of(program.raw, program.losses, program.variables)
-    doc = module_docstring(program.raw, program.provenance, conventions)
+    doc = module_docstring(program.raw, program.provenance, conventions, _lacking(program))
     standard = ["import base64"] if any("base64." in line for block in blocks for line in block) else []
     standard += ["from typing import NamedTuple"] if outputs else []
     imports = [*standard, *([""] if standard else []), "import numpy as np"]
     head = "\n".join([doc, "", *imports])
     return "\n\n\n".join([head, *("\n".join(block) for block in blocks)]) + "\n"
+
+
+def _lacking(program: Program) -> str:
+    if program.split is None:
+        return "Compiled without gradient: a function for each output, nothing else."
+    if program.value_and_grad is None:
+        return "There is no value_and_grad, because what is differentiated is not one scalar."
+    return ""
 
 
 def load_module(text: str, name: str) -> ModuleType:
@@ -193,7 +201,9 @@ def _two_halves(program: Program, scope: Scope, split: Split) -> list[list[str]]
     graph, raw = split.forward, program.raw
     keep = [graph.outputs[name] for name in split.residuals]
     inputs = [str(node.attrs["name"]) for node in raw.inputs]
-    entry = EntryFunction(scope, "forward", graph, inputs, raw.nodes, keep=keep)
+    # Residuals have the same names in backward, beside the cotangents that it takes.
+    seeds = [f"d_{name}" for name in program.losses]
+    entry = EntryFunction(scope, "forward", graph, inputs, raw.nodes, keep=keep, taken=seeds)
     outputs = entry.body.results({name: graph.outputs[name] for name in raw.outputs})
     residuals = {name: entry.body.strong(graph.outputs[name]) for name in split.residuals}
     locals_ = {name: getattr(value, "id", name) for name, value in residuals.items()}
@@ -219,10 +229,20 @@ def _two_halves(program: Program, scope: Scope, split: Split) -> list[list[str]]
 
 
 def _backward_doc(program: Program) -> str:
-    cotangent = "its cotangent" if len(program.losses) == 1 else "their cotangents"
+    cotangent = "its cotangent" if len(program.losses) == 1 else "their cotangents, None for zeros"
+    return f"The gradient of {_listed(program.losses)} for {cotangent}: a dict with {_keys(program)}."
+
+
+def _keys(program: Program) -> str:
     params = {node.attrs["name"] for node in program.raw.params}
-    keys = "; its keys are those of params" if params == set(program.variables) else ""
-    return f"The gradient of {', '.join(program.losses)} for {cotangent}{keys}."
+    return "the keys of params" if params == set(program.variables) else f"keys {_listed(program.variables)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names in a sentence, no longer than it can hold."""
+    *most, last = names
+    text = f"{', '.join(most)} and {last}" if most else last
+    return text if len(text) <= 30 or not most else f"{names[0]} and {len(most)} more"
 
 
 def _value_and_grad(program: Program, scope: Scope, graph: Graph) -> list[str]:
@@ -237,7 +257,8 @@ def _value_and_grad(program: Program, scope: Scope, graph: Graph) -> list[str]:
     def returning(spelling: Spelling) -> list[str]:
         return dict_lines(f"return {spelling(value)}, {{", results, spelling)
 
-    return entry.lines(function_docstring(f"{loss} and its gradient."), returning)
+    doc = function_docstring(f"{loss} and its gradient, a dict with {_keys(program)}.")
+    return entry.lines(doc, returning)
 
 
 def field_names(outputs: Iterable[str]) -> dict[str, str]:

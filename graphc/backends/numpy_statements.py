@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from graphc.backends.numpy_layout import WIDTH
+from graphc.backends.numpy_expressions import as_strong, is_array, op_text, shared_parts
+from graphc.backends.numpy_indices import RangeCheck
+from graphc.backends.numpy_layout import WIDTH, quoted
 from graphc.backends.numpy_names import Names
 from graphc.graph import Graph, Node
-from graphc.numpy_text import FLOAT, SIZE, call, fill, float_dtype, method
-from graphc.op import OPS, OpCall
+from graphc.numpy_text import FLOAT, SIZE, method, subscript, with_part
+from graphc.op import OPS
 from graphc.ops.operand_text import is_literal
 from graphc.tensor_type import TensorType
 
@@ -26,11 +28,13 @@ Comment = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Statement:
-    """An assignment, with the model lines that it comes from."""
+    """An assignment, with its text, the model lines that it comes from, and other names that the model has for it."""
 
     target: str
     value: ast.expr
+    text: str
     comment: Comment
+    also: tuple[str, ...] = ()
 
 
 @dataclass
@@ -47,12 +51,20 @@ class Spelling:
 
     def __call__(self, value: ast.expr) -> str:
         """The text of an expression."""
-        return _PLACEHOLDER.sub(self._spelled, ast.unparse(value))
+        return self.filled(ast.unparse(value))
+
+    def filled(self, text: str) -> str:
+        """The text of an expression, from a text with placeholders."""
+        return _PLACEHOLDER.sub(self._spelled, text)
 
     def _spelled(self, match: re.Match[str]) -> str:
+        if match["text"]:
+            # In double quotes as everywhere else in the module; what it says is no placeholder.
+            return quoted(ast.literal_eval(match["text"]))
         if match["size"] is None:
             self.used_float = True
-            return self.float_text
+            # np.float64 makes scalars itself.
+            return self.float_text + (match["type"] or "" if self.float_text.endswith("dtype") else "")
         self.used_sizes[match["size"]] = None
         return self.sizes[match["size"]]
 
@@ -60,7 +72,8 @@ class Spelling:
 # As arguments these are checked: without axes they are NumPy scalars, which nobody can change.
 _GIVEN = (OPS["input"], OPS["param"])
 
-_PLACEHOLDER = re.compile(rf"{SIZE}(?P<size>\w+)|{FLOAT}")
+_TEXT = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+_PLACEHOLDER = re.compile(rf"(?P<text>{_TEXT})|{SIZE}(?P<size>\w+)|{FLOAT}(?P<type>\.type\b)?")
 
 
 class Body:
@@ -79,6 +92,8 @@ class Body:
         From a node to the model lines above its statement.
     keep : collection of Node
         Nodes that get a name in any case.
+    checks : mapping of Node to tuple of RangeCheck
+        What is asked of labels and indices where they are computed.
 
     Attributes
     ----------
@@ -96,17 +111,22 @@ class Body:
         user_names: Collection[str],
         comment: Callable[[Node], Comment],
         keep: Collection[Node] = (),
+        checks: Mapping[Node, tuple[RangeCheck, ...]] | None = None,
     ) -> None:
         self.graph = graph
         self.names = names
         self.comment = comment
         self.statements: list[Statement] = []
         self.texts: dict[Node, ast.expr] = dict(leaves)
+        self._leaves = frozenset(leaves)
         self._returned = Counter(graph.outputs.values())
         self._inline: dict[Node, int] = {}
+        self._repeating: set[Node] = set()
+        self._also: dict[Node, tuple[str, ...]] = {}
+        self._checks = checks or {}
         self._targets = self._named(user_names, frozenset(keep))
         for node in graph.nodes:
-            if node not in self.texts:
+            if node in self._checks or not isinstance(self.texts.get(node), ast.Name):
                 self._write(node)
 
     def results(self, outputs: Mapping[str, Node]) -> dict[str, ast.expr]:
@@ -124,27 +144,24 @@ class Body:
 
     def strong(self, node: Node) -> ast.expr:
         """A node as an array, also where its text is a Python number."""
-        text = self.texts[node]
-        if not is_literal(text):
-            return text
-        dtype = float_dtype() if node.tensor.is_float else fill(f"np.{node.tensor.dtype.replace('bool', 'bool_')}", {})
-        return call("np.asarray", text, dtype=dtype)
+        return as_strong(node, self.texts[node])
 
     def _named(self, user_names: Collection[str], keep: Collection[Node]) -> dict[Node, str]:
         """Names for nodes that have one in the model first, then for gradients."""
         own: dict[Node, str] = {}
         gradients: dict[Node, str] = {}
         for node in self.graph.nodes:
-            if node in self.texts or node.op in (OPS["const"], OPS["size"]):
+            if isinstance(self.texts.get(node), ast.Name) or node.op in (OPS["const"], OPS["size"]):
                 continue
             candidates = self.graph.names.get(node, ())
-            user = next((name for name in candidates if name in user_names), None)
-            if user is not None:
-                own[node] = user
+            users = [name for name in candidates if name in user_names]
+            if users:
+                own[node], *also = users
+                self._also[node] = tuple(also)
             elif candidates:
                 gradients[node] = candidates[0]
         named = {node: self.names.take(name) for table in (own, gradients) for node, name in table.items()}
-        kept = [node for node in self.graph.nodes if node in keep and not (node in named or node in self.texts)]
+        kept = [n for n in self.graph.nodes if n in keep and n not in named and n not in self._leaves]
         return {**named, **{node: self.names.number(node.op.name) for node in kept}}
 
     def _origin(self, node: Node) -> tuple[Node, bool]:
@@ -165,87 +182,85 @@ class Body:
         return node.op.flops == 0 or (node.op is OPS["cast"] and not node.tensor.shape)
 
     def _write(self, node: Node) -> None:
-        value = self._value(node)
+        value = self._checked_value(node)
         if is_literal(value):
             self._set_number(node, value)
             return
-        length = len(ast.unparse(value))
-        target = self._targets.get(node)
-        if target is None and length <= INLINE and self._uses(node) == 1 and isinstance(node.type, TensorType):
-            self.texts[node], self._inline[node] = value, length
-            return
-        value = self._shortened(node, value, length + len(target or node.op.name))
-        self._assign(node, target or self.names.number(node.op.name), value)
-
-    def _assign(self, node: Node, target: str, value: ast.expr) -> None:
-        self.statements.append(Statement(target, value, self.comment(node)))
-        self.texts[node] = ast.Name(target, ast.Load())
-        self._inline.pop(node, None)
+        text = ast.unparse(value)
+        single = self._uses(node) == 1 and node not in self._targets and node not in self._checks
+        if single and len(text) <= INLINE and isinstance(node.type, TensorType):
+            self.texts[node], self._inline[node] = self._once(node, value), len(text)
+        else:
+            self._assign(node, value, text)
 
     def _set_number(self, node: Node, value: ast.expr) -> None:
         """Arithmetic of numbers and sizes is repeated where it is used, unless it is long."""
         self.texts[node] = value
         if len(ast.unparse(value)) > INLINE:
-            self._assign(node, self._targets.get(node) or self.names.number(node.op.name), self.strong(node))
+            value = self.strong(node)
+            self._assign(node, value, ast.unparse(value))
 
-    def _shortened(self, node: Node, value: ast.expr, length: int) -> ast.expr:
-        """The expression with its longest operands assigned before it, until it fits a line."""
-        while length > WIDTH - 7:
+    def _assign(self, node: Node, value: ast.expr, text: str) -> None:
+        """The assignment; the longest operands of what is too long for a line are assigned before it."""
+        stem = "index" if node in self._checks else node.op.name
+        target = self._targets.get(node)
+        while len(text) + len(target or stem) > WIDTH - 7:
             inline = [operand for operand in self.graph.operands(node) if self._inline.get(operand, 0) > _SHORT]
             if not inline:
                 break
-            longest = max(inline, key=lambda operand: self._inline[operand])
-            self._assign(longest, self.names.number(longest.op.name), self.texts[longest])
-            value = self._value(node)
-            length = len(ast.unparse(value))
+            self._name(max(inline, key=lambda operand: self._inline[operand]))
+            value = self._checked_value(node)
+            text = ast.unparse(value)
+        if node in self._repeating:
+            value = self._once(node, value)
+            text = ast.unparse(value)
+        target = target or self.names.number(stem)
+        self.statements.append(Statement(target, value, text, self.comment(node), self._also.get(node, ())))
+        self.texts[node] = ast.Name(target, ast.Load())
+        self._inline.pop(node, None)
+
+    def _name(self, operand: Node) -> None:
+        """Assign what stood inside its user."""
+        self._assign(operand, self.texts[operand], ast.unparse(self.texts[operand]))
+
+    def _checked_value(self, node: Node) -> ast.expr:
+        """The NumPy text of a node, with the check that it needs as a label or an index."""
+        value = self._value(node)
+        for check in self._checks.get(node, ()):
+            value = check.text(as_strong(node, value))
         return value
 
     def _value(self, node: Node) -> ast.expr:
         """The NumPy text of a node; an operand that it would repeat is assigned before."""
-        value = self._text(node)
-        for operand in self.graph.operands(node):
-            if operand in self._inline:
-                text = self.texts[operand]
-                if sum(part is text for part in ast.walk(value)) > 1:
-                    self._assign(operand, self.names.number(operand.op.name), text)
-                    value = self._text(node)
+        value, repeated = self._text(node)
+        again = [operand for operand in self.graph.operands(node) if self._is_inline(operand, repeated)]
+        for operand in again:
+            self._name(operand)
+        if again:
+            value, repeated = self._text(node)
+        self._repeating.update([node] if repeated else [])
         return value
 
-    def _text(self, node: Node) -> ast.expr:
-        operands = self.graph.operands(node)
-        given = [self.texts[operand] for operand in operands]
-        value = _op_text(node, operands, given)
-        if node.op.elementwise is None or not all(map(is_literal, given)) or not node.tensor.is_float:
-            return value
-        return _of_numbers(node, operands, given, value)
+    def _once(self, node: Node, value: ast.expr) -> ast.expr:
+        """The text with parts that it repeats assigned before it: what the body of an elementwise function shares."""
+        while node in self._repeating and (repeated := shared_parts(value)):
+            target = self.names.number(node.op.name)
+            self.statements.append(Statement(target, repeated[0], ast.unparse(repeated[0]), self.comment(node)))
+            value = with_part(value, repeated[0], ast.Name(target, ast.Load()))
+        return value
+
+    def _is_inline(self, operand: Node, texts: list[ast.expr]) -> bool:
+        return operand in self._inline and any(self.texts[operand] is text for text in texts)
+
+    def _text(self, node: Node) -> tuple[ast.expr, list[ast.expr]]:
+        """The NumPy text of a node, and which of its parts stand in it several times."""
+        if node in self._leaves:
+            return self.texts[node], []
+        given = [self.texts[operand] for operand in self.graph.operands(node)]
+        value = op_text(self.graph, node, given)
+        if self._returned[node] and isinstance(node.type, TensorType) and not node.type.shape and is_array(value):
+            value = subscript(value, ast.Tuple([], ast.Load()))
+        return value, shared_parts(value, given)
 
     def _uses(self, node: Node) -> int:
         return sum(1 for _ in self.graph.users(node)) + self._returned[node]
-
-
-def _op_text(node: Node, operands: tuple[Node, ...], given: list[ast.expr]) -> ast.expr:
-    if isinstance(node.op.numpy, str):
-        return fill(node.op.numpy, dict(zip(("x", "y", "z"), given, strict=False)))
-    return node.op.numpy(OpCall(node.type, tuple(operand.type for operand in operands)), *given, **node.attrs)
-
-
-def _of_numbers(node: Node, operands: tuple[Node, ...], given: list[ast.expr], value: ast.expr) -> ast.expr:
-    """An elementwise op of Python numbers and sizes only, which alone would become float64 or raise."""
-    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Div) and not _is_nonzero(value.right):
-        return call("np.divide", value.left, value.right, dtype=float_dtype())
-    if is_literal(value) and not any(isinstance(part, _RAISING) for part in ast.walk(value)):
-        return value
-    position = next((p for p, operand in enumerate(operands) if _is_float(operand)), 0)
-    strong = [call("np.asarray", x, dtype=float_dtype()) if p == position else x for p, x in enumerate(given)]
-    return _op_text(node, operands, strong)
-
-
-_RAISING = (ast.Pow, ast.FloorDiv, ast.Mod)
-
-
-def _is_nonzero(text: ast.expr) -> bool:
-    return isinstance(text, ast.Constant) and text.value != 0
-
-
-def _is_float(node: Node) -> bool:
-    return isinstance(node.type, TensorType) and node.type.is_float

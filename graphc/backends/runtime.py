@@ -68,7 +68,7 @@ def _logsumexp(x: NDArray[Any], axis: int | tuple[int, ...], keepdims: bool = Fa
     shifted, largest = _shifted(x, axis)
     with np.errstate(divide="ignore"):
         result = np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True)) + largest
-    return result if keepdims else np.squeeze(result, axis=axis)
+    return result if keepdims else np.squeeze(result, axis=axis)[()]
 
 
 def _softmax(x: NDArray[Any], axis: int | tuple[int, ...]) -> Any:

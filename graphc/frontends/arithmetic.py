@@ -188,7 +188,7 @@ def _power(base: int | float, exponent: int | float) -> int | float:
     result = base**exponent
     if isinstance(result, complex):
         raise TypeRuleError(
-            "GC107", f"expected a base that is not negative for a broken power, found {base}**{exponent}"
+            "GC107", f"expected a base that is not negative for a fractional power, found ({base})**{exponent}"
         )
     assert isinstance(result, (int, float))
     return result

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence
 
 from graphc.frontends.arithmetic import checked_size
-from graphc.frontends.session import Session, failure, is_size, place_of
+from graphc.frontends.session import Session, failure, is_size, place_of, settled
 from graphc.frontends.syntax import span_of
 from graphc.frontends.values import Frame, Steps, Task, describe
 from graphc.ops.leaves import Initializer
@@ -69,7 +70,7 @@ def _declared_type(session: Session, node: ast.AnnAssign, frame: Frame) -> Steps
             dtype = value
         else:
             sizes.append(_size(value, part, frame))
-    return TensorType(dtype, tuple(sizes))
+    return settled(node.annotation, frame, lambda: TensorType(dtype, tuple(sizes)))
 
 
 def _size(value: object, node: ast.expr, frame: Frame) -> Size:
@@ -193,6 +194,10 @@ def _output(session: Session, node: ast.AnnAssign, frame: Frame) -> Steps:
     return None
 
 
+_OTHER_DTYPE = re.compile(r"(b?float|u?int|complex)\d+|double|bool_")
+"""What people write for a dtype and mean no size by."""
+
+
 def _bind_free_sizes(session: Session, node: ast.expr, frame: Frame) -> None:
     """Names in a size that nothing is bound to yet become free sizes; in functions there are none."""
     if frame.call.function:
@@ -200,6 +205,8 @@ def _bind_free_sizes(session: Session, node: ast.expr, frame: Frame) -> None:
     called = {id(part.func) for part in ast.walk(node) if isinstance(part, ast.Call)}
     for part in ast.walk(node):
         if isinstance(part, ast.Name) and id(part) not in called and _is_free(session, part.id, frame):
+            if _OTHER_DTYPE.fullmatch(part.id):
+                raise failure("GC204", f"a dtype is one of {', '.join(DTYPES)}, found {part.id}", part, frame)
             frame.names[part.id] = named_size(part.id)
             session.sizes[part.id] = span_of(frame.call.source, part)
 

@@ -18,7 +18,7 @@ from graphc.frontends.session import Session, failure
 from graphc.frontends.values import Call, Frame, Function, Returned, Steps, Task, describe
 from graphc.graph import Graph, Node
 from graphc.numpy_text import fill, literal
-from graphc.op import Coercion, Op, OpCall, elementwise
+from graphc.op import OPS, Coercion, Op, OpCall, elementwise
 from graphc.symbolic import partials
 from graphc.tensor_type import DType, TensorType, Type
 from graphc.value import Value
@@ -182,6 +182,11 @@ def _primals(body: Graph, operands: tuple[Value, ...]) -> Mapping[Node, Value]:
     return values
 
 
+def _selected(condition: Value, *branches: Value | int) -> Value:
+    """The tangent of the branch that is taken: the other one's may be NaN."""
+    return OPS["where"](condition, *(branch if isinstance(branch, Value) else float(branch) for branch in branches))
+
+
 def _tangent(node: Node, body: Graph, values: Mapping[Node, Value], tangents: Mapping[Node, Any]) -> Any:
     """The sum over the operands of partial times tangent; None where there is none."""
     operands = body.operands(node)
@@ -189,6 +194,8 @@ def _tangent(node: Node, body: Graph, values: Mapping[Node, Value], tangents: Ma
         return None
     if node.op.elementwise is None:
         return tangents[operands[0]]
+    if node.op is OPS["where"]:
+        return _selected(values[operands[0]], *(tangents.get(operand, 0) for operand in operands[1:]))
     terms = []
     for operand, partial in zip(operands, partials(node.op), strict=True):
         if partial is not None and operand in tangents:

@@ -259,6 +259,8 @@ def _item(node: ast.Subscript, frame: Frame, items: list[object] | tuple[object,
     elif isinstance(index, int) and not isinstance(index, bool):
         if -len(items) <= index < len(items):
             return items[index]
+        if isinstance(node.value, ast.Attribute):
+            raise failure("GC203", f"there is no axis {index} in a tensor with {len(items)} axes", node, frame)
         raise failure("GC107", f"index {index} is out of range for {describe(items)}", node, frame)
     raise failure(
         "GC106", f"expected a whole number as the index of {describe(items)}, found {describe(index)}", node, frame

@@ -76,7 +76,7 @@ def read_arrays(path: Path, dtype: DType) -> Mapping[str, Array]:
                 raise TypeRuleError("GC401", f"saved parameters have at most {MAX_ARRAYS} bytes, {path.name} has more")
         with np.load(path, allow_pickle=False) as saved:
             arrays = {name: saved[name] for name in saved.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, NotImplementedError):
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, NotImplementedError, MemoryError):
         raise TypeRuleError("GC406", f"expected arrays saved by numpy.savez, without pickle, in {path.name}") from None
     for name, array in arrays.items():
         if array.dtype.kind not in "biuf":

@@ -17,6 +17,7 @@ from graphc.tensor_type import DTYPES
 INTERNAL = ("input", "param", "const", "size", "array", "item", "index", "scatter_slice", "gather", "scatter_add")
 """Ops that the language reaches by declarations and brackets, not by name."""
 
+DECLARING = ("Input", "Param", "Output")
 CONSTANTS: Mapping[str, object] = {
     "pi": math.pi,
     "inf": math.inf,
@@ -55,7 +56,7 @@ def look_up(session: Session, node: ast.Name, frame: Frame) -> object:
         f"unknown name {name}",
         node,
         frame,
-        "not defined before this line",
+        f"declared with a colon: `x: {name}[N]`" if name in DECLARING else "not defined before this line",
         hint=close and f"did you mean `{close}`?",
     )
 

@@ -34,6 +34,8 @@ class Budget:
 
     steps: int = 0
     sites: int = 0
+    models: dict[Path, Graph | GraphcError] = field(default_factory=dict)
+    """What was read of the models in use, so that each is read once however often it is used."""
 
     def next_site(self) -> int:
         """The number of a call that draws random numbers: no two draw the same."""
@@ -91,9 +93,9 @@ class Session:
         """The model's float type."""
         return self.builder.float_dtype
 
-    def step(self, node: ast.AST | list[ast.stmt], frame: Frame) -> None:
-        """Count one step of the reading."""
-        self.budget.steps += 1
+    def step(self, node: ast.AST | list[ast.stmt], frame: Frame, cost: int = 1) -> None:
+        """Count one step of the reading, or several for what takes longer."""
+        self.budget.steps += cost
         if self.budget.steps > MAX_STEPS:
             where = node if isinstance(node, ast.AST) else node[0]
             raise failure(

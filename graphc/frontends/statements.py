@@ -9,6 +9,7 @@ from graphc.errors import GraphcError
 from graphc.frontends.declarations import annotated
 from graphc.frontends.elementwise import elementwise_op
 from graphc.frontends.evaluate import EXPRESSIONS, LEAVES, items_of, operate, truth, unpack
+from graphc.frontends.names import look_up
 from graphc.frontends.scopes import settle_scope
 from graphc.frontends.session import MAX_ERRORS, MAX_STEPS, Session, failure
 from graphc.frontends.syntax import illegal
@@ -88,9 +89,32 @@ def run_model(session: Session, statements: list[ast.stmt], frame: Frame) -> Non
             run(session, Task([statement], frame))
         except GraphcError as error:
             session.diagnostics.extend(error.diagnostics)
+            _report_unknown_names(session, statement, frame)
             _poison(statement, frame)
         except Poisoned:
             _poison(statement, frame)
+
+
+def _report_unknown_names(session: Session, statement: ast.stmt, frame: Frame) -> None:
+    """The unknown names that a statement with an error has beside it; those that may not be needed are left out."""
+    if not isinstance(statement, (ast.Assign, ast.AugAssign, ast.AnnAssign)) or statement.value is None:
+        return
+    stack: list[ast.AST] = [statement.value]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ast.Name) and node.id not in _FANS:
+            try:
+                look_up(session, node, frame)
+            except GraphcError as error:
+                session.diagnostics.extend(d for d in error.diagnostics if d not in session.diagnostics)
+            except Poisoned:
+                continue
+        elif not isinstance(node, (ast.IfExp, ast.BoolOp, ast.ListComp)):
+            stack.extend(ast.iter_child_nodes(node))
+
+
+_FANS = ("fan_in", "fan_out")
+"""Names that are there while an initialiser is read."""
 
 
 def _poison(statement: ast.stmt, frame: Frame) -> None:

@@ -13,7 +13,7 @@ from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.frontends.names import CONSTANTS
 from graphc.frontends.repair import hint_for
-from graphc.frontends.session import MAX_DEPTH, MAX_TEXT, Budget, Session
+from graphc.frontends.session import MAX_DEPTH, MAX_ERRORS, MAX_TEXT, Budget, Session
 from graphc.frontends.statements import run, run_model
 from graphc.frontends.syntax import illegal, span_of
 from graphc.frontends.values import Call, Frame, Poisoned, Task
@@ -164,7 +164,8 @@ def _read(session: Session) -> Graph:
 
 def _raise(session: Session) -> None:
     if session.diagnostics:
-        raise GraphcError(*sorted(dict.fromkeys(session.diagnostics), key=lambda d: _order(d, session.source)))
+        ordered = sorted(dict.fromkeys(session.diagnostics), key=lambda d: _order(d, session.source))
+        raise GraphcError(*ordered[:MAX_ERRORS])
 
 
 def _order(diagnostic: Diagnostic, source: Source) -> tuple[bool, int, int]:
@@ -220,7 +221,8 @@ def _check_depth(tree: ast.AST, source: Source) -> None:
 
 def _syntax_error(error: SyntaxError, source: Source) -> Diagnostic:
     line = min(max(error.lineno or 1, 1), len(source.lines))
-    column = max(error.offset or 1, 1)
+    # Of an expression that breaks off, the parser gives no column.
+    column = error.offset if error.offset and error.offset > 0 else len(source.line(line)) + 1
     end = error.end_offset if error.end_lineno == error.lineno and error.end_offset else column + 1
     if isinstance(error, IndentationError):
         text = source.line(line)

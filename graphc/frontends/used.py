@@ -22,6 +22,8 @@ from graphc.source import Source
 from graphc.tensor_type import TensorType
 from graphc.value import Value
 
+COPY_COST = 10
+"""Steps of the reading for each node of a model that is copied."""
 USE_TAKES = "file, params=None, frozen=False, name=None"
 
 
@@ -59,12 +61,18 @@ def _read(session: Session, arguments: Arguments, file: str) -> Graph:
             node,
             frame,
         )
-    text = settled(node, frame, lambda: read_text(path, MAX_TEXT))  # type: ignore[arg-type]
-    try:
-        return session.read_model(Source(file, str(text)), path, session)  # type: ignore[arg-type]
-    except GraphcError as error:
-        here = place_of(node, frame).spans[0]
-        raise GraphcError(*(_used_here(d, (here, f"{file} is used here")) for d in error.diagnostics)) from None
+    known = session.budget.models
+    if path not in known:
+        text = settled(node, frame, lambda: read_text(path, MAX_TEXT))  # type: ignore[arg-type]
+        try:
+            known[path] = session.read_model(Source(file, str(text)), path, session)  # type: ignore[index,arg-type]
+        except GraphcError as error:
+            known[path] = error  # type: ignore[index]
+    found = known[path]  # type: ignore[index]
+    if isinstance(found, Graph):
+        return found
+    here = place_of(node, frame).spans[0]
+    raise GraphcError(*(_used_here(d, (here, f"{file} is used here")) for d in found.diagnostics))
 
 
 def _used_here(diagnostic: Diagnostic, place: tuple[object, str]) -> Diagnostic:
@@ -210,6 +218,7 @@ def _copied(
     for node in graph.nodes:
         if node not in needed or node in mapping:
             continue
+        session.step(arguments.node, arguments.frame, COPY_COST)
         scopes = [(*model.scope, *scope) for scope in graph.scopes.get(node, ())]
         spans = (*place_of(arguments.node, arguments.frame).spans, *graph.spans.get(node, ()))
         builder.place = Place(spans, tuple(scopes) or (model.scope,))

@@ -107,7 +107,10 @@ class Instance:
     @property
     def base(self) -> str:
         """What it is called when nothing names it."""
-        return self.function.name if isinstance(self.function, Function) else self.function.base
+        function = self.function
+        while isinstance(function, Instance):
+            function = function.function
+        return function.name
 
 
 @dataclass(slots=True, eq=False)

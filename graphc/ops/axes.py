@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 from graphc.errors import TypeRuleError
 from graphc.op import OPS
 from graphc.size import SizeExpr
-from graphc.tensor_type import Shape, TensorType, shape_text
+from graphc.tensor_type import Shape, TensorType, check_axes
+from graphc.tensor_type import described as described_shape
 
 if TYPE_CHECKING:
     from graphc.value import Value
 
 
-def normalize_axis(axis: object, ndim: int) -> int:
-    """An axis counted from the front.
+def normalize_axis(axis: object, ndim: int, *, of_result: bool = False) -> int:
+    """An axis counted from the front, of the operand or of an op's result.
 
     Raises
     ------
@@ -26,15 +27,19 @@ def normalize_axis(axis: object, ndim: int) -> int:
         raise TypeRuleError("GC203", f"an axis is an integer, got {quoted(axis)}")
     if not -ndim <= axis < ndim:
         found = f"{ndim} axis" if ndim == 1 else f"{ndim} axes"
-        raise TypeRuleError("GC203", f"there is no axis {axis} in a tensor with {found}", "{0} has " + found)
+        whose = "result" if of_result else "tensor"
+        label = "" if of_result else "{0} has " + found
+        raise TypeRuleError("GC203", f"there is no axis {axis} in a {whose} with {found}", label)
     return axis % ndim
 
 
-def normalize_axes(axis: object, ndim: int) -> tuple[int, ...]:
+def normalize_axes(axis: object, ndim: int, *, of_result: bool = False) -> tuple[int, ...]:
     """Axes counted from the front, in order; None is all of them."""
     if axis is None:
         return tuple(range(ndim))
-    found = [normalize_axis(a, ndim) for a in (axis if isinstance(axis, (tuple, list)) else [axis])]
+    check_axes(ndim)
+    given = axis if isinstance(axis, (tuple, list)) else [axis]
+    found = [normalize_axis(a, ndim, of_result=of_result) for a in given]
     if len(set(found)) < len(found):
         raise TypeRuleError("GC203", f"axes {axis} name an axis twice")
     return tuple(sorted(found))
@@ -92,4 +97,4 @@ def spread(value: Value, like: Value, axis: tuple[int, ...], keepdims: bool) -> 
 
 def described(x: TensorType) -> str:
     """What an error says of an operand at its own place: ``is 64×10``."""
-    return f"is {shape_text(x.shape)}"
+    return described_shape(x.shape)

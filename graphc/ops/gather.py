@@ -12,7 +12,7 @@ from graphc.ops.axes import described, is_size, quoted
 from graphc.ops.indexing import Items, Slice, index_expression, indexed_shape, item_conditions, item_texts, settle_items
 from graphc.ops.operand_text import as_array
 from graphc.size import Size
-from graphc.tensor_type import Shape, TensorType, broadcast_shapes
+from graphc.tensor_type import Shape, TensorType, broadcast_shapes, shape_text
 
 if TYPE_CHECKING:
     from graphc.value import Value
@@ -161,7 +161,7 @@ SCATTER_ADD = define(
 def _picked(x: TensorType, index: TensorType) -> TensorType:
     _refuse_non_integers((index,), 1)
     if index.shape != x.shape[:-1] or not x.shape:
-        message = f"pick needs an index for each row, got shapes {described(x)[3:]} and {described(index)[3:]}"
+        message = f"pick needs an index for each row, got shapes {shape_text(x.shape)} and {shape_text(index.shape)}"
         raise TypeRuleError(
             "GC203",
             message,

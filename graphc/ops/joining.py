@@ -14,7 +14,7 @@ from graphc.ops.axes import described, normalize_axis, quoted
 from graphc.ops.indexing import Slice
 from graphc.ops.operand_text import common_dtype
 from graphc.size import Size, SizeExpr, at_least, divide, exact_quotient
-from graphc.tensor_type import TensorType, TupleType, promote
+from graphc.tensor_type import TensorType, TupleType, promote, shape_text
 
 if TYPE_CHECKING:
     from graphc.value import Value
@@ -29,7 +29,7 @@ def _refuse_different(op: str, operands: Sequence[TensorType], skipped: int | No
         )
         if not same:
             but = "" if skipped is None else f" but for axis {skipped}"
-            message = f"{op} needs equal shapes{but}, got {described(first)[3:]} and {described(other)[3:]}"
+            message = f"{op} needs equal shapes{but}, got {shape_text(first.shape)} and {shape_text(other.shape)}"
             label = f"{{0}} {described(first)}, {{{position}}} {described(other)}"
             raise TypeRuleError("GC203", message, label, {p: described(x) for p, x in enumerate(operands)})
 
@@ -88,7 +88,7 @@ CONCATENATE = define(
 
 
 def _stack_attrs(*operands: TensorType, axis: object = 0) -> dict[str, object]:
-    return {"axis": normalize_axis(axis, operands[0].ndim + 1)}
+    return {"axis": normalize_axis(axis, operands[0].ndim + 1, of_result=True)}
 
 
 def _stacked(*operands: TensorType, axis: int) -> TensorType:
@@ -121,10 +121,14 @@ STACK = define(
 )
 
 Sections = int | tuple[Size, ...]
+MAX_SECTIONS = 10_000
 
 
 def _split_attrs(x: TensorType, *, sections: object, axis: object = 0) -> dict[str, object]:
     settled = normalize_axis(axis, x.ndim)
+    count = len(sections) if isinstance(sections, Sequence) else sections
+    if isinstance(count, int) and count > MAX_SECTIONS:
+        raise TypeRuleError("GC401", f"split gives at most {MAX_SECTIONS} sections, found {count}")
     if isinstance(sections, Sequence):
         return {"sections": tuple(_bound(index, x.shape[settled]) for index in sections), "axis": settled}
     if not isinstance(sections, int) or isinstance(sections, bool) or sections < 1:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from graphc.errors import TypeRuleError
-from graphc.numpy_text import call, fill, float_dtype, literal, method, subscript
+from graphc.numpy_text import call, fill, float_dtype, float_scalar, literal, method, subscript
 from graphc.op import OPS, Op, OpCall, Sample, define
 from graphc.ops.axes import quoted
 from graphc.tensor_type import DTYPES, DType, TensorType, TupleType
@@ -105,8 +105,10 @@ def _cast_attrs(x: TensorType, *, dtype: object) -> dict[str, object]:
 
 def _cast_text(c: OpCall, x: ast.expr, *, dtype: DType) -> ast.expr:
     """``x.astype(…)``; a scalar may be a Python number, which has no such method."""
-    name = float_dtype() if dtype.startswith("float") else fill("np.bool_" if dtype == "bool" else f"np.{dtype}", {})
-    return method(x, "astype", name) if c.operand().ndim else call("np.asarray", x, dtype=name)
+    name = "np.bool_" if dtype == "bool" else f"np.{dtype}"
+    if not c.operand().ndim:
+        return float_scalar(x) if dtype.startswith("float") else call(name, x)
+    return method(x, "astype", float_dtype() if dtype.startswith("float") else fill(name, {}))
 
 
 def _cast_vjp(ct: Value, y: Value, x: Value, *, dtype: DType) -> tuple[Value | None]:

@@ -11,7 +11,7 @@ from graphc.op import OPS, Op, OpCall, Sample, define
 from graphc.ops.axes import described, unbroadcast
 from graphc.ops.operand_text import as_float
 from graphc.size import Size
-from graphc.tensor_type import TensorType, broadcast_shapes, product, promote
+from graphc.tensor_type import Shape, TensorType, broadcast_shapes, product, promote
 
 if TYPE_CHECKING:
     from graphc.value import Value
@@ -27,9 +27,18 @@ def _matmul_type(x: TensorType, y: TensorType) -> TensorType:
     inner = y.shape[0] if y.ndim == 1 else y.shape[-2]
     if x.shape[-1] != inner:
         raise _inner_error(x, y, inner)
-    batch = broadcast_shapes([x.shape[:-2], y.shape[:-2]])
+    batch = _batch(x, y)
     dtype = promote([x.dtype, y.dtype])
     return TensorType("int64" if dtype == "bool" else dtype, (*batch, *x.shape[-2:-1], *y.shape[-1:] * (y.ndim > 1)))
+
+
+def _batch(x: TensorType, y: TensorType) -> Shape:
+    try:
+        return broadcast_shapes([x.shape[:-2], y.shape[:-2]])
+    except TypeRuleError as refusal:
+        # It speaks of the leading axes as if they were all.
+        label = f"{{0}} {described(x)}, {{1}} {described(y)}"
+        raise TypeRuleError(refusal.code, f"before the last two axes, {refusal.message}", label) from None
 
 
 def _inner_error(x: TensorType, y: TensorType, inner: Size) -> TypeRuleError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
-from graphc.numpy_text import SIZE, call, fill, float_dtype, method
+from graphc.numpy_text import SIZE, fill, float_dtype, float_scalar, method
 from graphc.op import OpCall
 
 
@@ -26,14 +26,14 @@ def is_literal(text: ast.expr) -> bool:
         return is_literal(text.left) and is_literal(text.right)
     if isinstance(text, ast.Name):
         return text.id.startswith(SIZE)
-    return isinstance(text, ast.Constant) or ast.unparse(text) in ("np.inf", "np.nan")
+    if isinstance(text, ast.Attribute):
+        return text.attr in ("inf", "nan")
+    return isinstance(text, ast.Constant)
 
 
 def as_array(call_: OpCall, text: ast.expr, position: int = 0) -> ast.expr:
     """An operand as an array, where it may be a Python scalar."""
-    if call_.operand(position).is_float and is_literal(text):
-        return call("np.asarray", text, dtype=float_dtype())
-    return text
+    return float_scalar(text) if call_.operand(position).is_float and is_literal(text) else text
 
 
 def as_float(call_: OpCall, text: ast.expr, position: int = 0) -> ast.expr:
@@ -41,7 +41,7 @@ def as_float(call_: OpCall, text: ast.expr, position: int = 0) -> ast.expr:
     if call_.operand(position).is_float:
         return as_array(call_, text, position)
     if call_.operand(position).ndim == 0:
-        return call("np.asarray", text, dtype=float_dtype())
+        return float_scalar(text)
     return method(text, "astype", float_dtype())
 
 

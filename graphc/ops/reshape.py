@@ -41,7 +41,7 @@ def _missing_size(x: TensorType, known: Shape) -> Size:
 def _reshaped(x: TensorType, *, shape: Shape) -> TensorType:
     if not _equal_where_exact(x.size, product(shape)):
         message = (
-            f"reshape keeps the number of elements, got {x.size} for {shape_text(shape)}, which is {product(shape)}"
+            f"reshape keeps the number of elements, got {x.size} for the shape {shape}, which has {product(shape)}"
         )
         raise TypeRuleError("GC203", message, "{0} " + described(x), {0: described(x)})
     return TensorType(x.dtype, shape)

@@ -124,7 +124,7 @@ BROADCAST_TO = define(
 
 def _expand_attrs(x: TensorType, *, axis: object) -> dict[str, object]:
     count = len(axis) if isinstance(axis, (tuple, list)) else 1
-    return {"axis": normalize_axes(axis, x.ndim + count)}
+    return {"axis": normalize_axes(axis, x.ndim + count, of_result=True)}
 
 
 def _expanded(x: TensorType, *, axis: tuple[int, ...]) -> TensorType:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from graphc.ops import OPS
 from graphc.ops.indexing import Items, Slice
+from graphc.rewrite.choices import CHOICES
 from graphc.rewrite.pattern import ANY, MASK, NUMBER, Kind, Rule, attr, once, var
 from graphc.tensor_type import TensorType
 from graphc.value import Value
@@ -210,4 +211,4 @@ _BRANCHES = (
     Rule("where_broadcasts_right", where(mask, y, broadcast_to(x)), where(mask, y, x), example=_ROW),
 )
 
-SHAPES: tuple[Rule, ...] = (*_IDENTITIES, *_PAIRS, *_KEPT, *_OPERANDS, *_REPEATED, *_FILLED, *_BRANCHES)
+SHAPES: tuple[Rule, ...] = (*_IDENTITIES, *_PAIRS, *_KEPT, *_OPERANDS, *_REPEATED, *_FILLED, *_BRANCHES, *CHOICES)

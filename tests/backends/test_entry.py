@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import linecache
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.backends.modules import module_of
+from graphc.backends.numpy_module import emit_module
+from tests.backends.modules import module_of, program_of
 
 MODEL = """X: Input[N, 4]
 y: Input[N, int64]
@@ -87,3 +89,64 @@ def test_indices_into_a_free_size() -> None:
     assert m.f(np.ones((3, 2)), [0, 2, 2]) == 6
     with pytest.raises(ValueError, match=r"f\(\): index holds 3, expected 0 to 2  \[model.gc:2\]"):
         m.f(np.ones((3, 2)), [3])
+
+
+COMPUTED = """table: Input[K, 2]
+y: Input[N, int64]
+a: Output = sum(table[y - 1])
+b: Output = sum(one_hot(y + 1, 4))
+k = y[:2]
+c: Output = sum(table[k])
+d: Output = sum(pick(table, argmax(table, axis=1)))
+e: Output = sum(table[arange(table.shape[0])])
+"""
+
+
+def test_computed_indices_are_checked() -> None:
+    m = module_of(COMPUTED, loss="a")
+    table = np.ones((3, 2))
+    assert m.a(table, [1, 3, 3]) == 6
+    assert m.b([-1, 2]) == 2
+    for function, given, message in (
+        (m.a, (table, [0, 1]), "a(): y - 1 holds -1, expected 0 to 2  [model.gc:3]"),
+        (m.a, (table, [4, 1]), "a(): y - 1 holds 3, expected 0 to 2  [model.gc:3]"),
+        (m.b, ([-2, 1],), "b(): y + 1 holds -1, expected 0 to 3  [model.gc:4]"),
+        (m.c, (table, [0, -1, 0]), "c(): k holds -1, expected 0 to 2  [model.gc:6]"),
+        (m.forward, (table, [0, 1]), "forward(): y - 1 holds -1, expected 0 to 2  [model.gc:3]"),
+        (m.value_and_grad, (table, [0, 1]), "value_and_grad(): y - 1 holds -1, expected 0 to 2  [model.gc:3]"),
+    ):
+        with pytest.raises(ValueError) as raised:
+            function(*given)
+        assert str(raised.value) == message
+
+
+def test_only_what_is_selected_is_an_index() -> None:
+    assert module_of(COMPUTED, loss=()).c(np.ones((3, 2)), [0, 1, 99]) == 4
+
+
+def test_indices_that_are_in_range_anyway_are_not_checked() -> None:
+    text = "".join(linecache.cache[module_of(COMPUTED, loss=()).__file__][2])
+    functions = text.split("_INPUTS")[0]
+    assert functions.count("_in_range(") == 3
+    assert functions.index("def d(") > functions.rindex("_in_range(")
+
+
+def test_no_indices_at_all() -> None:
+    m = module_of(COMPUTED, loss="a")
+    assert m.a(np.ones((3, 2)), []) == 0
+    assert m.a(np.ones((0, 2)), np.zeros(0, int)) == 0
+    assert m.value_and_grad(np.ones((3, 2)), [1, 1])[1]["table"].tolist() == [[2, 2], [0, 0], [0, 0]]
+
+
+def test_a_constant_index_beyond_a_free_size() -> None:
+    m = module_of("x: Input[K]\ny: Input[int64]\nf: Output = x[y * 0 + 2]\n", loss=())
+    assert m.f(np.arange(3.0), 0) == 2
+    with pytest.raises(ValueError, match=r"holds 2, expected 0 to 1  \[model.gc:3\]"):
+        m.f(np.arange(2.0), 0)
+
+
+def test_the_text_of_an_index_is_no_placeholder() -> None:
+    m = module_of("size: Input[N]\ny: Input[M, int64]\nf: Output = sum(size[y[1:2] - 1])  # 'size:N'\n", loss=())
+    assert m.f([3.0, 4.0], [9, 2]) == 4
+    text = emit_module(program_of("x: Input[N]\ny: Input[M, int64]\nf: Output = sum(x[y - 1])\n", "size:N float:"))
+    assert '"size:N float:.gc:3"' in text

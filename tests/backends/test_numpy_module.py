@@ -515,3 +515,65 @@ def test_a_model_text_cannot_break_out_of_a_comment() -> None:
     text = emit_module(Program("odd", "by hand", graph, {"f": graph}))
     assert "\r" not in text
     assert load_module(text, "odd").f({"w": 2.0}, 3.0) == 6
+
+
+def test_other_names_of_a_value_stand_beside_it() -> None:
+    text = emit_module(program_of("x: Input\na = x * x\nb = a\nf: Output = exp(b) + a\n"))
+    assert "    a = x * x  # also b\n" in text
+
+
+def test_what_a_module_lacks_is_said() -> None:
+    model = "x: Input[2]\na: Output = x * 2\nb: Output = sum(x)\n"
+    without = emit_module(program_of(model, loss=()))
+    assert "\nCompiled without gradient: a function for each output, nothing else.\n" in without
+    assert not any(name in without for name in ("def forward", "def backward", "def value_and_grad"))
+    several = emit_module(program_of(model, loss=("a", "b")))
+    assert "\nThere is no value_and_grad, because what is differentiated is not one scalar.\n" in several
+    assert "The gradient of a and b for their cotangents, None for zeros: a dict with keys x." in several
+    assert "Compiled without" not in emit_module(program_of(model, loss="b"))
+
+
+@pytest.mark.parametrize(
+    ("expression", "printed"), [("x ** 3", False), ("2.5 ** x", False), ("x ** y", True), ("x ** 0", True)]
+)
+def test_the_convention_of_powers_is_printed_where_it_matters(expression: str, printed: bool) -> None:
+    text = emit_module(program_of(f"x: Input\ny: Input\nf: Output = {expression} + x * y\n"))
+    assert ("(x**0)'(0) = 0" in text) is printed
+
+
+def test_a_part_that_an_elementwise_function_shares_is_computed_once() -> None:
+    m = program_of(
+        "@elementwise\ndef bump(t):\n    e = exp(t)\n    return e * (1.0 - e)\n\nx: Input\nf: Output = bump(tanh(x))\n"
+    )
+    functions = emit_module(m).split("_INPUTS")[0]
+    f = functions[functions.index("def f(") : functions.index("def forward(")]
+    assert f.count("np.exp(") == f.count("np.tanh(") == 1
+    want = np.exp(np.tanh(0.3)) * (1 - np.exp(np.tanh(0.3)))
+    np.testing.assert_allclose(load_module(emit_module(m), "bump").f(0.3), want)
+
+
+def test_a_shared_part_of_a_long_expression_is_assigned_once() -> None:
+    long = "sin(first_long_name * 2.0) * exp(second_long_name)"
+    text = emit_module(
+        program_of(
+            "@elementwise\ndef bump(t, u):\n    e = exp(t)\n    return e * (1.0 - e) + u\n\n"
+            f"first_long_name: Input\nsecond_long_name: Input\nf: Output = bump({long}, cos({long}))\n",
+            loss=(),
+        )
+    )
+    f = text[text.index("def f(") : text.index("_INPUTS")]
+    assert f.count("bump_") == 3
+    assert f.count("    bump_1 = ") == 1
+
+
+def test_a_saved_array_is_converted_once() -> None:
+    values = Array("float64", (2,), np.arange(2.0).tobytes())
+
+    def model(b: Builder) -> dict[str, Any]:
+        saved = b.value(b.make(OPS["array"], (), {"array": values}))
+        x = b.input("x", TensorType("float64", (2,)))
+        return {"f": OPS["sum"](OPS["exp"](saved * x) + OPS["tanh"](saved + x))}
+
+    m = built(model, loss=())
+    assert emit_source(m).count(".astype(x.dtype, copy=False)") == 1
+    assert m.f(np.zeros(2, np.float32)).dtype == np.float32

@@ -75,3 +75,18 @@ def test_within_the_bounds() -> None:
     graph = read("x: Input\nf: Output = " + " + ".join(["x"] * 800))
     assert len(graph.nodes) == 800
     assert len(read("x: Input\nf: Output = " + "relu(" * 90 + "x" + ")" * 90).nodes) == 91
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (f"x: Input[{', '.join(['2'] * 65)}]\nf: Output = sum(x)", "1:4 GC401"),
+        (f"x: Input[2]\nf: Output = sum(x[{', '.join(['None'] * 20_000)}, 0])", "2:17 GC401"),
+        ("x: Input[2]\nf: Output = sum(expand_dims(x, list(range(90_000))))", "2:17 GC401"),
+        ("x: Input[10**12]\nf: Output = sum(split(x, 10**12)[0])", "2:17 GC401"),
+        ("d = instance(dense, 3)\n" + "d = instance(d)\n" * 5_000 + "x: Input\nf: Output = d(x)", "5003:13 GC203"),
+    ],
+    ids=["axes declared", "axes indexed", "axes added", "sections", "instances of instances"],
+)
+def test_more_than_numpy_or_memory_has(text: str, place: str) -> None:
+    assert places(text) == [place]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -118,3 +120,28 @@ def test_circles(folder: Path) -> None:
     (folder / "b.gc").write_text("a = use('a.gc')\nx: Output = 1\n")
     (found,) = errors("a = use('a.gc')\nx: Output = 1\n", folder)
     assert found.startswith("b.gc:1:5 GC402")
+
+
+def test_models_that_use_each_other_twice_are_read_once_and_bounded(tmp_path: Path) -> None:
+    twice = 'a = use("m{n}.gc")\nx: Input\nf: Output = a(x) + a(x)\n'
+    for n in range(40):
+        (tmp_path / f"m{n}.gc").write_text(twice.format(n=n + 1))
+    (tmp_path / "m40.gc").write_text("x: Input\nf: Output = x * x\n")
+    (found,) = errors(twice.format(n=0), tmp_path)
+    assert "GC401 a model takes at most 1000000 steps" in found
+
+
+def test_a_broken_model_is_read_once(tmp_path: Path) -> None:
+    for n in range(40):
+        (tmp_path / f"m{n}.gc").write_text(f'a = use("m{n + 1}.gc")\nb = use("m{n + 1}.gc")\nf: Output = 1.0\n')
+    (tmp_path / "m40.gc").write_text("f: Output = nope\n")
+    assert all("GC101 unknown name nope" in error for error in errors('a = use("m0.gc")', tmp_path))
+
+
+def test_saved_parameters_that_claim_to_be_huge(tmp_path: Path) -> None:
+    (tmp_path / "encoder.gc").write_text(ENCODER.replace(" = {init}", ""))
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**15,)})
+    with zipfile.ZipFile(tmp_path / "huge.npz", "w") as archive:
+        archive.writestr("W.npy", header.getvalue())
+    assert places("a = use('encoder.gc', params='huge.npz')\nf: Output = 1.0", tmp_path) == ["1:5 GC406"]

@@ -3,7 +3,6 @@
 inputs   X: float64[N, d]   y: float64[N]
 params   w: float64[d]   b: float64[]
 outputs  loss: float64[]
-at kinks (x**0)'(0) = 0
 
 Floats are computed in the widest type among the arrays given, float32 or float64; numbers,
 lists and integers adapt. Nothing given is changed, nothing returned shares its memory.
@@ -23,7 +22,7 @@ class Outputs(NamedTuple):
 def init_params(rng=0):
     """New parameters; rng is a seed or a NumPy generator."""
     return {
-        # For the caller to give: w.
+        # for the caller to give: w
         "b": np.full((), 0.5),  # constant(0.5)
     }
 
@@ -53,7 +52,7 @@ def forward(params, X, y):
 
 
 def backward(residuals, d_loss=1.0):
-    """The gradient of loss for its cotangent; its keys are those of params."""
+    """The gradient of loss for its cotangent: a dict with the keys of params."""
     X, error = residuals
     N = X.shape[0]
     d_loss = _cotangent("d_loss", d_loss, (), X.dtype)
@@ -67,7 +66,7 @@ def backward(residuals, d_loss=1.0):
 
 
 def value_and_grad(params, X, y):
-    """loss and its gradient."""
+    """loss and its gradient, a dict with the keys of params."""
     params, X, y = _checked_with_params("value_and_grad", params, X=X, y=y)
     w, b = params["w"], params["b"]
     N = X.shape[0]
@@ -109,39 +108,47 @@ def _checked_with_params(function, params, /, **inputs):
 
 def _arrays(function, table, given):
     """Floats take the widest type among the arrays given, float32 or float64; Python numbers and integers adapt."""
-    arrays = {name: _array_of(function, table, name, value) for name, value in given.items()}
-    typed = [arrays[name].dtype for name, value in given.items() if isinstance(value, (np.ndarray, np.generic))]
-    widths = [dtype.itemsize for dtype in typed if dtype.kind == "f" and dtype.itemsize <= 8]
-    floats = ("float64" if max(widths) == 8 else "float32") if widths else None
+    kinds = {value.dtype for value in given.values() if isinstance(value, (np.ndarray, np.generic))}
+    widths = [dtype.itemsize for dtype in kinds if dtype.kind == "f" and dtype.itemsize <= 8]
+    floats = np.dtype("float64" if max(widths) == 8 else "float32") if widths else None
+    arrays = {}
     sizes = {}
-    for name, array in arrays.items():
-        kind, shape, *_ = table[name]
-        dtype = np.dtype(floats if floats and kind[0] == "f" else kind)
+    for name, value in given.items():
+        kind, shape = table[name][:2]
+        dtype = np.dtype(kind) if floats is None or kind[0] != "f" else floats
+        array = value if type(value) is np.ndarray else _array_of(function, table, name, value)
         if array.dtype != dtype:
             array = _converted(function, table, name, array, dtype)
         arrays[name] = array if array.ndim else array[()]
         if array.shape != shape and not _fits(array.shape, shape, sizes):
-            raise ValueError(f"{function}(): {_misfit(table, arrays, name)}{_at(table, name)}")
+            raise ValueError(f"{function}(): {_misfit(table, arrays, name)}{_at(table[name][2])}")
     for name, array in arrays.items():
         for limit in table[name][3:]:
             below = sizes.get(limit, np.inf) if isinstance(limit, str) else limit
-            if array.size and (array.min() < 0 or array.max() >= below):
-                wrong = array.min() if array.min() < 0 else array.max()
-                expected = f"0 to {below - 1}" if below < np.inf else "at least 0"
-                raise ValueError(f"{function}(): {name} holds {wrong}, expected {expected}{_at(table, name)}")
+            _in_range(function, name, array, below, table[name][2])
     return arrays
+
+
+def _in_range(function, name, index, below, place):
+    """Labels or indices, when none of them is negative and all are below a size."""
+    if index.size and (index.min() < 0 or index.max() >= below):
+        wrong = index.min() if index.min() < 0 else index.max()
+        expected = f"0 to {below - 1}" if below < np.inf else "at least 0"
+        raise ValueError(f"{function}(): {name} holds {wrong}, expected {expected}{_at(place)}")
+    return index
 
 
 def _fits(found, shape, sizes):
     """Whether a shape is the expected one; named sizes are bound by the first array that has them."""
-    return len(found) == len(shape) and all(
-        n == (sizes.setdefault(size, n) if isinstance(size, str) else size)
-        for n, size in zip(found, shape, strict=True)
-    )
+    if len(found) != len(shape):
+        return False
+    for n, size in zip(found, shape, strict=True):
+        if n != size and (isinstance(size, int) or n != sizes.setdefault(size, n)):
+            return False
+    return True
 
 
-def _at(table, name):
-    place = table[name][2]
+def _at(place):
     return f"  [{place}]" if place else ""
 
 
@@ -150,7 +157,7 @@ def _array_of(function, table, name, value):
         return np.asarray(value)
     except ValueError as error:
         reason = f"{name} is no array of {table[name][0]}: {error}"
-        raise TypeError(f"{function}(): {reason}{_at(table, name)}") from None
+        raise TypeError(f"{function}(): {reason}{_at(table[name][2])}") from None
 
 
 def _converted(function, table, name, array, dtype):
@@ -163,7 +170,7 @@ def _converted(function, table, name, array, dtype):
     expected = {"f": "float32 or float64", "i": "integers", "b": "bool"}[dtype.kind]
     if dtype.kind == "i" and array.dtype.kind in takes:
         expected = f"numbers that {dtype} can hold"
-    raise TypeError(f"{function}(): {name} is {array.dtype}, expected {expected}{_at(table, name)}")
+    raise TypeError(f"{function}(): {name} is {array.dtype}, expected {expected}{_at(table[name][2])}")
 
 
 def _misfit(table, arrays, name):

@@ -49,10 +49,10 @@ def test_reshape_asks_for_divisibility_and_comes_back() -> None:
 @pytest.mark.parametrize(
     ("type", "shape", "message"),
     [
-        (tensor(64), (8, 9), "reshape keeps the number of elements, got 64 for 8×9, which is 72"),
+        (tensor(64), (8, 9), "reshape keeps the number of elements, got 64 for the shape .8, 9., which has 72"),
         (tensor(10), (-1, 4), "cannot divide 10 elements into rows of 4"),
-        (tensor("N", 4), (2, 2), r"got 4\*N for 2×2"),
-        (tensor("N"), (M,), "got N for M"),
+        (tensor("N", 4), (2, 2), r"got 4\*N for the shape .2, 2., which has 4"),
+        (tensor("N"), (M,), "got N for the shape .M,., which has M"),
         (tensor("N"), (M, -1), "cannot divide N elements into rows of M"),
         (tensor(4), (-1, -1), "one size marked -1"),
         (tensor(0, 3), (0, -1), "beside a size of 0"),

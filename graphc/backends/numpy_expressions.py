@@ -1,0 +1,100 @@
+"""The NumPy text of one op as an expression: its operands put in, Python numbers made strong, repeated parts found."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection
+
+from graphc.graph import Graph, Node
+from graphc.numpy_text import call, fill, float_dtype, float_scalar
+from graphc.op import OpCall
+from graphc.ops.operand_text import is_literal
+from graphc.tensor_type import TensorType
+
+
+def op_text(graph: Graph, node: Node, given: list[ast.expr]) -> ast.expr:
+    """The NumPy text of a node, from those of its operands."""
+    operands = graph.operands(node)
+    value = _filled(node, operands, given)
+    if node.op.elementwise is not None and node.tensor.is_float and all(map(is_literal, given)):
+        return _of_numbers(node, operands, given, value)
+    return value
+
+
+def shared_parts(value: ast.expr, known: Collection[ast.expr] = ()) -> list[ast.expr]:
+    """What an expression would compute several times: parts that stand in it as one object; inner ones first.
+
+    Parameters
+    ----------
+    value : ast.expr
+    known : collection of ast.expr
+        Parts inside which nothing is shared.
+
+    Examples
+    --------
+    >>> part = ast.parse("f(a)", mode="eval").body
+    >>> [ast.unparse(shared) for shared in shared_parts(fill("x * x + y", {"x": part, "y": ast.Name("b")}))]
+    ['f(a)']
+    """
+    inside = {id(part) for part in known}
+    seen: set[int] = set()
+    found: dict[int, ast.expr] = {}
+    stack: list[ast.AST] = [value]
+    while stack:
+        part = stack.pop()
+        if id(part) not in seen:
+            seen.add(id(part))
+            if id(part) not in inside:
+                stack.extend(child for child in ast.iter_child_nodes(part) if isinstance(child, _COMPOUND))
+        elif isinstance(part, _COMPUTING) and not is_literal(part):
+            found[id(part)] = part
+    return sorted(found.values(), key=lambda part: len(ast.unparse(part)))
+
+
+_COMPUTING = (ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Subscript)
+_COMPOUND = (*_COMPUTING, ast.Attribute, ast.Tuple, ast.List, ast.Slice, ast.keyword)
+
+
+def _filled(node: Node, operands: tuple[Node, ...], given: list[ast.expr]) -> ast.expr:
+    if isinstance(node.op.numpy, str):
+        return fill(node.op.numpy, dict(zip(("x", "y", "z"), given, strict=False)))
+    return node.op.numpy(OpCall(node.type, tuple(operand.type for operand in operands)), *given, **node.attrs)
+
+
+def _of_numbers(node: Node, operands: tuple[Node, ...], given: list[ast.expr], value: ast.expr) -> ast.expr:
+    """An elementwise op of Python numbers and sizes only, which alone would become float64 or raise."""
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Div) and not _is_nonzero(value.right):
+        return call("np.divide", value.left, value.right, dtype=float_dtype())
+    if is_literal(value) and not any(isinstance(part, _RAISING) for part in ast.walk(value)):
+        return value
+    position = next((p for p, operand in enumerate(operands) if _is_float(operand)), 0)
+    strong = [float_scalar(x) if p == position else x for p, x in enumerate(given)]
+    return _filled(node, operands, strong)
+
+
+_RAISING = (ast.Pow, ast.FloorDiv, ast.Mod)
+
+
+def as_strong(node: Node, text: ast.expr) -> ast.expr:
+    """The text of a node as NumPy's, also where it is a Python number."""
+    if not is_literal(text):
+        return text
+    if node.tensor.is_float:
+        return float_scalar(text)
+    return call("np.bool_" if node.tensor.dtype == "bool" else f"np.{node.tensor.dtype}", text)
+
+
+def is_array(text: ast.expr) -> bool:
+    """Whether the text of a scalar makes an array without axes, as some functions of NumPy do."""
+    if isinstance(text, ast.Call) and isinstance(text.func, ast.Attribute):
+        made = text.func.attr in ("where", "reshape", "squeeze", "broadcast_to", "standard_normal", "random")
+        return made or (text.func.attr == "astype" and is_array(text.func.value))
+    return False
+
+
+def _is_nonzero(text: ast.expr) -> bool:
+    return isinstance(text, ast.Constant) and text.value != 0
+
+
+def _is_float(node: Node) -> bool:
+    return isinstance(node.type, TensorType) and node.type.is_float
