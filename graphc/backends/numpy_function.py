@@ -115,7 +115,7 @@ class EntryFunction:
             {**leaf_texts(graph, {**scope.arguments, **self.params}), **array_texts(graph, scope.arrays)},
             names,
             user_names=scope.user_names,
-            comment=model_lines(graph, plain),
+            comment=model_lines(graph, plain, scope.user_names),
             keep=keep,
             checks=range_checks(graph, scope.raw, name, plain_sizes(self._leaves())),
         )
@@ -250,14 +250,20 @@ def dict_lines(start: str, values: Mapping[str, ast.expr], spelling: Spelling) -
     return joined_lines(start, [f"{quoted(name)}: {spelling(value)}" for name, value in values.items()], "}")
 
 
-def model_lines(graph: Graph, plain: Collection[Node] | None) -> Callable[[Node], Comment]:
-    """From a node to the model line that it comes from; it is a gradient's where the node is not among the plain."""
+def model_lines(
+    graph: Graph, plain: Collection[Node] | None, user_names: Collection[str] = ()
+) -> Callable[[Node], Comment]:
+    """From a node to the model line that it comes from; it is a gradient's where the node is not among the plain.
+
+    A value of the model that only the gradient needs, because a rule went round it, has the user's own name.
+    """
 
     def comment(node: Node) -> Comment:
         spans = graph.spans.get(node, ())
         if not spans:
             return ()
-        what = "# " if plain is None or node in plain else "# grad of "
+        own = plain is None or node in plain or any(name in user_names for name in graph.names.get(node, ()))
+        what = "# " if own else "# grad of "
         return (_model_line(what, spans[0].source, spans[0].line),)
 
     return comment
