@@ -255,14 +255,16 @@ def model_lines(
 ) -> Callable[[Node], Comment]:
     """From a node to the model line that it comes from; it is a gradient's where the node is not among the plain.
 
-    A value of the model that only the gradient needs, because a rule went round it, has the user's own name.
+    A value of the model that only the gradient needs, because a rule went round it, has the user's own name, which
+    is not that of another value's gradient.
     """
+    own_names = {name for name in user_names if not (name.startswith("d_") and name[2:] in user_names)}
 
     def comment(node: Node) -> Comment:
         spans = graph.spans.get(node, ())
         if not spans:
             return ()
-        own = plain is None or node in plain or any(name in user_names for name in graph.names.get(node, ()))
+        own = plain is None or node in plain or any(name in own_names for name in graph.names.get(node, ()))
         what = "# " if own else "# grad of "
         return (_model_line(what, spans[0].source, spans[0].line),)
 
