@@ -65,12 +65,22 @@ def backward_function(
         f"{INDENT}{doc}",
         *(joined_lines(f"{_target(carried)} = residuals", [], "") if carried else []),
         *(f"{INDENT}{scope.sizes[n]} = {plain[n]}" for n in found),
+        *(_needs_one([arguments[s] for s in seeds]) if len(seeds) > 1 else []),
         *checks,
         *([""] if statements else []),
         *statements,
         *returned,
     ]
     return BackwardFunction(lines, sizes, not floats and bool(seeds))
+
+
+def _needs_one(seeds: Sequence[str]) -> list[str]:
+    """Without any cotangent all gradients would be zeros, and nobody wants those."""
+    expected = f"backward(): expected at least one of {', '.join(seeds)}, found none"
+    return [
+        *joined_lines("if all(seed is None for seed in (", seeds, ")):"),
+        f"{INDENT * 2}raise ValueError({quoted(expected)})",
+    ]
 
 
 def _target(names: Sequence[str]) -> str:

@@ -278,6 +278,8 @@ def test_several_losses_take_a_cotangent_each() -> None:
     np.testing.assert_allclose(m.backward(residuals, np.ones(2), 1)["x"], [4, 13])
     with pytest.raises(ValueError, match=r"backward\(\): d_a has shape \(3,\), expected \(2,\)"):
         m.backward(residuals, d_a=np.ones(3))
+    with pytest.raises(ValueError, match=r"backward\(\): expected at least one of d_a, d_b, found none"):
+        m.backward(residuals)
 
 
 def test_residuals_carry_a_size_and_the_float_type_when_no_array_tells() -> None:
