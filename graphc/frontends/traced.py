@@ -12,15 +12,16 @@ import numpy as np
 
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
+from graphc.frontends import arithmetic
 from graphc.frontends.annotations import InitializerCall
 from graphc.frontends.call_sites import CallSites
 from graphc.frontends.names import operation
-from graphc.frontends.session import failure, is_size
+from graphc.frontends.session import failure, is_size, settled
 from graphc.frontends.statements import run
 from graphc.frontends.values import Frame, Function, Instance, Primitive, Task, UsedModel, describe
 from graphc.op import OPS, Op
 from graphc.ops.leaves import Array
-from graphc.size import Size
+from graphc.size import SizeExpr
 from graphc.tensor_type import DType
 from graphc.value import Operand, Value
 
@@ -37,6 +38,14 @@ class TracedValue(Value):
     # NumPy's `==` compares elements; identity is the hash, so that values can be looked up.
     __hash__ = object.__hash__
 
+    def __repr__(self) -> str:
+        return f"<graph value {self.type}>"
+
+    @property
+    def shape(self) -> Any:
+        """The sizes of its axes: numbers, and free sizes that can be computed with."""
+        return tuple(map(_traced, self.type.shape))
+
     @property
     def dtype(self) -> DType:
         """The name of its dtype."""
@@ -48,15 +57,15 @@ class TracedValue(Value):
         return called(OPS["transpose"], [self])
 
     @property
-    def size(self) -> Size:
+    def size(self) -> Any:
         """The number of elements."""
-        return self.type.size
+        return _traced(self.type.size)
 
     def apply_op(self, op: Op, operands: Sequence[Any], attrs: Mapping[str, object]) -> Any:
         """Apply an op at the user's line."""
         trace = _trace(op.name)
         node, frame = trace.here(operands)
-        given = [_given(trace, operand, node, frame) for operand in operands]
+        given = [_given(trace, _as_array(operand), node, frame) for operand in operands]
         for operand in given:
             if not (isinstance(operand, (Value, bool, float)) or is_size(operand)):
                 message = f"expected a tensor or a number as an operand of {op.name}, found {describe(operand)}"
@@ -127,19 +136,19 @@ class TracedValue(Value):
         given = [_given(trace, part, node, frame) for part in (self, *parts)]
         names = {str(position): part for position, part in enumerate(given)}
         items: list[ast.expr] = [_name(name, node) for name in names]
-        brackets = ast.Subscript(items[0], ast.Tuple(items[1:], ast.Load()), ast.Load())
+        brackets = ast.Subscript(items[0], _at(ast.Tuple(items[1:], ast.Load()), node), ast.Load())
         return _traced(run(trace.session, Task(_at(brackets, node), Frame(names, frame.call))))
 
     def __len__(self) -> int:
-        size = self.shape[0] if self.shape else None
+        size = self.type.shape[0] if self.ndim else None
         if isinstance(size, int):
             return size
         found = "a scalar" if size is None else f"the size {size}, which is not known while the model is traced"
         return refuse("GC106", f"len needs an axis whose size is a number, found {found}; write x.shape[0]", [self])
 
     def __iter__(self) -> Iterator[TracedValue]:
-        if self.shape and isinstance(self.shape[0], int):
-            return iter([self[position] for position in range(self.shape[0])])
+        if self.ndim and isinstance(self.type.shape[0], int):
+            return iter([self[position] for position in range(self.type.shape[0])])
         return refuse("GC106", f"expected a first axis whose size is a number to loop over, found {self.type}", [self])
 
     def __bool__(self) -> bool:
@@ -230,6 +239,101 @@ def called(
     return _traced(run(trace.session, Task(syntax, Frame({"f": target, **given}, frame.call))))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TracedSize:
+    """A free size in traced Python: arithmetic and comparisons, refused where the answer depends on the size."""
+
+    held: SizeExpr
+
+    __hash__ = object.__hash__
+
+    def __add__(self, other: Any) -> Any:
+        return _sized("+", "add", self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return _sized("+", "add", other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return _sized("-", "sub", self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return _sized("-", "sub", other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return _sized("*", "mul", self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return _sized("*", "mul", other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return _sized("/", "div", self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return _sized("/", "div", other, self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return _sized("//", "floor_divide", self, other)
+
+    def __mod__(self, other: Any) -> Any:
+        return _sized("%", "mod", self, other)
+
+    def __pow__(self, other: Any) -> Any:
+        return _sized("**", "power", self, other)
+
+    def __neg__(self) -> Any:
+        return _sized("*", "mul", self, -1)
+
+    def __eq__(self, other: object) -> bool:
+        return _compared("==", self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return _compared("!=", self, other)
+
+    def __lt__(self, other: object) -> bool:
+        return _compared("<", self, other)
+
+    def __le__(self, other: object) -> bool:
+        return _compared("<=", self, other)
+
+    def __gt__(self, other: object) -> bool:
+        return _compared(">", self, other)
+
+    def __ge__(self, other: object) -> bool:
+        return _compared(">=", self, other)
+
+    def __index__(self) -> int:
+        return refuse(
+            "GC106", f"expected a whole number, found the size {self}, which is not known before the model runs"
+        )
+
+    def __bool__(self) -> bool:
+        return _compared("!=", self, 0)
+
+    def __str__(self) -> str:
+        return str(self.held)
+
+    __repr__ = __str__
+
+
+def _sized(symbol: str, op: str, left: Any, right: Any) -> Any:
+    if isinstance(left, Value) or isinstance(right, Value):
+        return NotImplemented
+    trace = _trace("a size")
+    node, frame = trace.here(())
+    held = [_given(trace, operand, node, frame) for operand in (left, right)]
+    result = settled(node, frame, lambda: arithmetic.binary(symbol, *held))
+    return called(OPS[op], held) if result is None else _traced(result)
+
+
+def _compared(symbol: str, left: Any, right: Any) -> bool:
+    if right is None or isinstance(right, str):
+        return symbol == "!="
+    trace = _trace("a size")
+    node, frame = trace.here(())
+    held = [_given(trace, operand, node, frame) for operand in (left, right)]
+    return bool(settled(node, frame, lambda: arithmetic.compare(symbol, *held)))
+
+
 def refuse(code: str, message: str, operands: Sequence[object] = (), hint: str = "") -> NoReturn:
     """Raise an error at the user's line."""
     trace = TRACE.get()
@@ -247,15 +351,17 @@ def _trace(name: str) -> CallSites:
 
 
 def _method(op: Op, value: TracedValue, values: tuple[object, ...], attrs: Mapping[str, object]) -> Any:
-    if op.name in ("reshape", "transpose") and values and all(map(is_size, values)):
+    if op.name in ("reshape", "transpose") and values and all(is_size(v) or isinstance(v, TracedSize) for v in values):
         values = (values,)
     return called(op, [value, *values], attrs)
 
 
 def _given(trace: CallSites, value: object, node: ast.Call, frame: Frame) -> Any:
     """A Python value as the language knows it: arrays become constants, NumPy's numbers Python's."""
-    if isinstance(value, GraphFunction):
-        return value.target
+    if isinstance(value, (GraphFunction, TracedSize)):
+        return value.target if isinstance(value, GraphFunction) else value.held
+    if isinstance(value, slice):
+        return slice(*(_given(trace, part, node, frame) for part in (value.start, value.stop, value.step)))
     if isinstance(value, Value):
         if value.builder is not trace.session.builder:
             raise failure(
@@ -271,6 +377,11 @@ def _given(trace: CallSites, value: object, node: ast.Call, frame: Frame) -> Any
     if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, (bool, int, float, np.generic))):
         return np.dtype(value).name
     return _constant(trace, value, node, frame) if isinstance(value, np.ndarray) else value
+
+
+def _as_array(operand: Any) -> Any:
+    """Lists of numbers beside a tensor, as NumPy takes them."""
+    return np.asarray(operand) if isinstance(operand, (list, tuple)) else operand
 
 
 def _constant(
@@ -292,6 +403,8 @@ def _traced(value: object) -> Any:
     """A result of the language as Python code is to see it."""
     if isinstance(value, Value):
         return TracedValue(value.builder, value.node)
+    if isinstance(value, SizeExpr):
+        return TracedSize(value)
     if isinstance(value, (Function, Instance, UsedModel, Primitive, Op)):
         return GraphFunction(str(getattr(value, "name", "") or getattr(value, "base", "")), value)
     if isinstance(value, (list, tuple)):

@@ -18,7 +18,7 @@ from graphc.frontends.declarations import claim
 from graphc.frontends.session import Session, failure
 from graphc.frontends.syntax import span_of
 from graphc.frontends.text import Parsed, read_used, unused
-from graphc.frontends.traced import TRACE, TracedValue
+from graphc.frontends.traced import TRACE, TracedSize, TracedValue
 from graphc.frontends.values import Call, Frame, describe
 from graphc.source import Source
 from graphc.tensor_type import DType
@@ -151,7 +151,8 @@ def _give(session: Session, top: Frame, place: ast.AST, name: str, result: objec
     for output, held in outputs.items():
         if not (isinstance(output, str) and output.isidentifier()):
             raise failure("GC106", f"expected names for outputs, found {output!r}", place, top)
-        value = None if isinstance(held, Value) else session.size_value(place, top, held)
+        plain = held.held if isinstance(held, TracedSize) else held
+        value = None if isinstance(held, Value) else session.size_value(place, top, plain)
         settled = held if isinstance(held, Value) else value
         if settled is None or settled.builder is not session.builder:
             message = f"expected a tensor of this model for the output {output}, found {describe(held)}"
