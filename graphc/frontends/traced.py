@@ -367,7 +367,8 @@ def _given(trace: CallSites, value: object, node: ast.Call, frame: Frame) -> Any
             raise failure(
                 "GC106", f"expected a tensor of this model, found a tensor {value.type} of another", node, frame
             )
-        return value
+        # Library code sees no more of it than of the values of a text.
+        return Value(value.builder, value.node)
     if isinstance(value, (list, tuple)):
         return (
             type(value)(_given(trace, item, node, frame) for item in value) if type(value) in (list, tuple) else value
