@@ -1,6 +1,7 @@
 """Traced Python: the same graph as the text's, errors at the user's line and column."""
 
-from __future__ import annotations
+# Sizes in annotations are texts, and initialisers stand where defaults do.
+# ruff: noqa: B008, F821
 
 import inspect
 import re
@@ -31,7 +32,7 @@ def refusal(function: Callable[..., Any], **options: Any) -> tuple[str, int, str
     return diagnostic.code, diagnostic.span.line - first, diagnostic.span.text
 
 
-def regression(X: gx.f64["N", 3], w: gx.param[3] = gx.normal(0, 0.1), b: gx.param = 0.5):  # noqa: F821
+def regression(X: gx.f64["N", 3], w: gx.param[3] = gx.normal(0, 0.1), b: gx.param = 0.5):
     """A line through points."""
     h = X @ w + b
     return gx.mean((h - 1) ** 2)
@@ -46,7 +47,7 @@ regression: Output = mean((h - 1) ** 2)
 '''
 
 
-def network(X: gx.f64["N", 8], y: gx.i64["N"], depth=2):  # noqa: F821
+def network(X: gx.f64["N", 8], y: gx.i64["N"], depth=2):
     h = X
     for _ in range(depth):
         h = gx.relu(gx.dense(h, 4, weights=gx.glorot_uniform))
@@ -66,7 +67,7 @@ probs: Output = softmax(logits)
 """
 
 
-def slices(X: gx.f64["2*N", 3], k: gx.i64["N"], w: gx.param["N"]):  # noqa: F821
+def slices(X: gx.f64["2*N", 3], k: gx.i64["N"], w: gx.param["N"]):
     n = X.shape[0] // 2
     left, right = X[:n], X[n:, None, -1]
     picked = X[k]
@@ -126,7 +127,7 @@ def helper(x: Any, w: Any) -> Any:
 
 
 def test_functions_of_python_are_scopes_and_their_variables_have_names() -> None:
-    def f(X: gx.f64["N", 3], w: gx.param[3]):  # noqa: F821
+    def f(X: gx.f64["N", 3], w: gx.param[3]):
         h = helper(X, w)
         return gx.sum(h * helper(X, w))
 
@@ -147,7 +148,7 @@ def test_places_are_those_of_the_file() -> None:
 
 
 def test_a_shape_error_points_at_the_users_text() -> None:
-    def f(X: gx.f64["N", 3], w: gx.param[4]):  # noqa: F821
+    def f(X: gx.f64["N", 3], w: gx.param[4]):
         return gx.mean((X @ w) ** 2)
 
     assert refusal(f) == ("GC201", 1, "X @ w")
@@ -162,7 +163,7 @@ def test_a_shape_error_points_at_the_users_text() -> None:
 
 
 def test_an_error_in_a_helper_points_at_the_call_and_the_line_in_it() -> None:
-    def f(X: gx.f64["N", 3], w: gx.param[4]):  # noqa: F821
+    def f(X: gx.f64["N", 3], w: gx.param[4]):
         h = helper(X, w)
         return gx.sum(h)
 
@@ -182,7 +183,7 @@ def _if(x):
     return x if x > 0 else -x
 
 
-def _loop(x: gx.f64["N"]):  # noqa: F821
+def _loop(x: gx.f64["N"]):
     return sum(row for row in x)
 
 
@@ -210,7 +211,7 @@ def _index(x: gx.f64[3]):
     return x[3]
 
 
-def _size(x: gx.f64["N"]):  # noqa: F821
+def _size(x: gx.f64["N"]):
     return x if x.shape[0] > 3 else -x
 
 
@@ -250,7 +251,7 @@ def _given(x: gx.f64[3] = 2.0):
     return gx.sum(x)
 
 
-def _free(w: gx.param["N"] = gx.zeros()):  # noqa: F821
+def _free(w: gx.param["N"] = gx.zeros()):
     return gx.sum(w)
 
 
@@ -347,14 +348,14 @@ def test_control_flow_on_static_values_is_pythons() -> None:
 
 
 def test_static_arguments_may_be_sizes() -> None:
-    def f(X: gx.f64["N", "3 * H"], H=2):  # noqa: F821
+    def f(X: gx.f64["N", "3 * H"], H=2):
         return gx.sum(X)
 
     assert str(gx.compile(f).graph.inputs[0].type) == "float64[N, 6]"
 
 
 def test_free_sizes_compute_and_never_guess() -> None:
-    def f(X: gx.f64["N", 2]):  # noqa: F821
+    def f(X: gx.f64["N", 2]):
         n = X.shape[0]
         assert n == n and n + 1 > n and n != n + 1 and 2 * n - n == n
         return gx.sum(X.reshape(2 * n)) / n + 1 / n
@@ -393,7 +394,7 @@ def test_one_output_is_called_as_the_function() -> None:
 
 
 def test_float32_by_the_inputs_or_by_the_option() -> None:
-    def f(x: gx.f32["N"], w: gx.param = 2.0):  # noqa: F821
+    def f(x: gx.f32["N"], w: gx.param = 2.0):
         return gx.sum(x * w + np.ones(1))
 
     def g(x):
