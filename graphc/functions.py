@@ -13,7 +13,7 @@ import graphc.ops  # noqa: F401 fills the table
 from graphc.frontends.library import library
 from graphc.frontends.names import operation
 from graphc.frontends.primitives import PRIMITIVES
-from graphc.frontends.traced import GraphFunction
+from graphc.frontends.traced_calls import GraphFunction
 from graphc.op import OPS
 
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from graphc.frontends.names import INTERNAL, operation, suggestion
-from graphc.frontends.traced import called, refuse
+from graphc.frontends.traced_calls import called, refuse
 from graphc.op import OPS
 
 # NumPy's names where they are not the language's.

@@ -18,7 +18,8 @@ from graphc.frontends.declarations import claim
 from graphc.frontends.session import Session, failure
 from graphc.frontends.syntax import span_of
 from graphc.frontends.text import Parsed, read_used, unused
-from graphc.frontends.traced import TRACE, TracedSize, TracedValue
+from graphc.frontends.traced import TracedSize, TracedValue
+from graphc.frontends.traced_calls import TRACE
 from graphc.frontends.values import Call, Frame, describe
 from graphc.source import Source
 from graphc.tensor_type import DType
