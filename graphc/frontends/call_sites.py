@@ -42,8 +42,8 @@ class CallSites:
     session : Session
     call : Call
         The top of the model: the body of the traced function.
-    root : CodeType
-        The code that calls the traced function: the stack is read up to there.
+    root, function : CodeType
+        The code that calls the traced function, up to which the stack is read; and the function's, in its wrappers.
     sources : dict
         The texts of the files so far, by path.
     """
@@ -51,6 +51,7 @@ class CallSites:
     session: Session
     call: Call
     root: CodeType
+    function: CodeType
     sources: dict[str, Source] = field(default_factory=dict)
     _activations: dict[FrameType, Activation] = field(default_factory=dict)
     _positions: dict[CodeType, tuple[tuple[int | None, ...], ...]] = field(default_factory=dict)
@@ -81,7 +82,9 @@ class CallSites:
             if not frame.f_code.co_filename.startswith(_INTERNAL):
                 found.append(frame)
             frame = frame.f_back
-        return found[::-1]
+        found.reverse()
+        start = next((position for position, held in enumerate(found) if held.f_code is self.function), 0)
+        return found[start:]
 
     def _activation(self, frame: FrameType, outer: Call, syntax: ast.Call) -> Activation:
         known = self._activations.get(frame)

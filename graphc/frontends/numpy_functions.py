@@ -120,6 +120,20 @@ def _moved(x: Any, source: int, destination: int) -> Any:
     return called(OPS["transpose"], [x], {"axes": axes})
 
 
+def _like(x: Any, value: Any) -> Any:
+    number = float(value) if x.dtype.startswith("float") else int(value)
+    return called(OPS["broadcast_to"], [number, x.shape])
+
+
+def _side_by_side(tensors: Any) -> Any:
+    return called(OPS["concatenate"], [list(tensors)], {"axis": 0 if np.ndim(tensors[0]) < 2 else 1})
+
+
+def _on_top(tensors: Any) -> Any:
+    op = OPS["stack"] if np.ndim(tensors[0]) < 2 else OPS["concatenate"]
+    return called(op, [list(tensors)], {"axis": 0})
+
+
 def _sized(x: Any, axis: int | None = None) -> Any:
     return x.size if axis is None else x.shape[axis]
 
@@ -128,6 +142,11 @@ _COMPOSED: Mapping[Any, Callable[..., Any]] = {
     np.dot: _dot,
     np.swapaxes: _swapped,
     np.moveaxis: _moved,
+    np.hstack: _side_by_side,
+    np.vstack: _on_top,
+    np.zeros_like: lambda x: _like(x, 0),
+    np.ones_like: lambda x: _like(x, 1),
+    np.full_like: _like,
     np.shape: lambda x: x.shape,
     np.ndim: lambda x: x.ndim,
     np.size: _sized,

@@ -127,6 +127,10 @@ class TracedValue(Value):
         brackets = ast.Subscript(items[0], located(ast.Tuple(items[1:], ast.Load()), node), ast.Load())
         return traced(run(trace.session, Task(located(brackets, node), Frame(names, frame.call))))
 
+    def __setitem__(self, index: object, value: object) -> None:
+        message = "a graph value is not changed in place: gx.where(c, a, b), np.stack or np.concatenate make a new one"
+        refuse("GC106", message, [self])
+
     def __len__(self) -> int:
         size = self.type.shape[0] if self.ndim else None
         if isinstance(size, int):
@@ -156,7 +160,7 @@ class TracedValue(Value):
         return refuse("GC106", _NO_NUMBER.format(self.type), [self])
 
     def __array__(self, *args: object, **kwargs: object) -> NoReturn:
-        refuse("GC106", f"expected an array, found a tensor {self.type} that has no elements yet", [self])
+        refuse("GC106", f"expected an array, found a tensor {self.type}; np.stack makes one of several tensors", [self])
 
     def __array_ufunc__(self, ufunc: Any, method: str, *operands: Any, **options: Any) -> Any:
         from graphc.frontends.numpy_functions import call_ufunc

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import graphc.ops  # noqa: F401 fills the table
@@ -59,29 +61,45 @@ def trace_function(
     >>> trace_function(f)[1].graph
     Graph(4 nodes, outputs f)
     """
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    if code is None:
+    inner = _inner(function)
+    if inner is None:
         message = f"expected a model, an expression or a Python function to compile, found a {type(function).__name__}"
         raise GraphcError(Diagnostic("GC106", message))
-    source = read_source(code.co_filename, inspect.unwrap(function).__globals__)
+    code = inner.__code__
+    source = read_source(code.co_filename, inner.__globals__)
     definition = _definition(code, source)
-    annotations = _annotations(function, source, definition)
+    annotations = _annotations(inner, source, definition)
     builder = Builder(float_dtype=_float_dtype(annotations, float_dtype))
     folder = Path(code.co_filename).parent if Path(code.co_filename).is_file() else None
     statics: dict[str, object] = {"training": True, **(static or {})}
     session = Session(source, folder, builder, statics, read_model=read_used)
     top = Frame({}, Call(source))
     values, options = _declared(session, top, inspect.signature(function), annotations, definition, statics)
-    trace = CallSites(session, top.call, _run.__code__, {code.co_filename: source})
+    trace = CallSites(session, top.call, _run.__code__, code, {code.co_filename: source})
     token = TRACE.set(trace)
     try:
         result = _run(function, values, options)
+    except (TypeError, ValueError) as fault:
+        # NumPy says so when a graph value refuses to become a number.
+        if isinstance(fault.__cause__, GraphcError):
+            raise fault.__cause__ from None
+        raise
     finally:
         TRACE.reset(token)
-    name = code.co_name if code.co_name.isidentifier() else "f"
+    name = next(n for n in (code.co_name, "f", "value", "f_value") if n.isidentifier() and n not in session.declared)
     _give(session, top, _returned(definition), name, result)
-    graph = builder.finish(session.outputs, doc=inspect.getdoc(function) or "")
+    graph = builder.finish(session.outputs, doc=inspect.getdoc(inner) or "")
     return source, Parsed(graph, unused(session, graph))
+
+
+def _inner(function: Any) -> FunctionType | None:
+    """The function itself, inside of methods, partial applications, objects that can be called, and wrappers."""
+    while isinstance(function, partial):
+        function = function.func
+    if not inspect.isroutine(function) and not inspect.isclass(function):
+        function = type(function).__call__ if callable(function) else None
+    function = inspect.unwrap(getattr(function, "__func__", function))
+    return function if isinstance(function, FunctionType) else None
 
 
 def _run(function: Callable[..., Any], values: list[Any], options: dict[str, Any]) -> object:
@@ -94,12 +112,11 @@ def _float_dtype(annotations: Mapping[str, object], asked: DType) -> DType:
     return "float32" if "float32" in found and "float64" not in found else asked
 
 
-def _annotations(function: Callable[..., Any], source: Source, definition: ast.AST) -> dict[str, object]:
+def _annotations(function: FunctionType, source: Source, definition: ast.AST) -> dict[str, object]:
     """The annotations; texts of them, as ``from __future__ import annotations`` makes them, are what they name."""
-    inner = inspect.unwrap(function)
-    names = inspect.getclosurevars(inner).nonlocals if inspect.isfunction(inner) else {}
+    names = inspect.getclosurevars(function).nonlocals
     try:
-        return inspect.get_annotations(inner, locals=dict(names), eval_str=True)
+        return inspect.get_annotations(function, locals=dict(names), eval_str=True)
     except Exception as fault:
         message = f"expected annotations that can be evaluated, found {str(fault) or type(fault).__name__}"
         raise GraphcError(Diagnostic("GC106", message, span_of(source, definition))) from fault

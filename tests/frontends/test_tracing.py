@@ -3,6 +3,7 @@
 # Sizes in annotations are texts, and initialisers stand where defaults do.
 # ruff: noqa: B008, F821
 
+import functools
 import inspect
 import re
 from collections.abc import Callable
@@ -243,6 +244,17 @@ def _option(x: gx.f64[3]):
     return np.sum(x, dtype=np.float32)
 
 
+def _in_place(x: gx.f64[3]):
+    x[0] = 1.0
+    return x
+
+
+def _into_array(x: gx.f64[3]):
+    out = np.zeros(3)
+    out[0] = x[0]
+    return out
+
+
 def _initial(w: gx.param[3] = "zeros"):
     return gx.sum(w)
 
@@ -279,6 +291,8 @@ def _plain(x):
         (_not_a_tensor, ("GC106", 1, '"x"')),
         (_operand, ("GC106", 1, 'x + "one"')),
         (_option, ("GC103", 1, "np.sum(x, dtype=np.float32)")),
+        (_in_place, ("GC106", 1, "x[0]")),
+        (_into_array, ("GC106", 2, "out[0]")),
         (_initial, ("GC106", 0, '"zeros"')),
         (_given, ("GC002", 0, "2.0")),
         (_free, ("GC106", 0, 'w: gx.param["N"]')),
@@ -309,6 +323,8 @@ NUMPY: list[tuple[Callable[..., Any], Callable[..., Any]]] = [
     (lambda x: np.moveaxis(x, 0, -1), lambda x: np.moveaxis(x, 0, -1)),
     (lambda x: np.reshape(x, (2, -1)), lambda x: np.reshape(x, (2, -1))),
     (lambda x: np.arctan2(x, 2.0) * np.hypot(3.0, 4.0), lambda x: np.arctan2(x, 2.0) * 5.0),
+    (lambda x: np.hstack([x, x]) + np.vstack([x, x])[0, 0], lambda x: np.hstack([x, x]) + x[0, 0]),
+    (lambda x: np.zeros_like(x) + np.ones_like(x) * x, lambda x: x),
     (lambda x: np.linspace(0, 1, 4) * x, lambda x: np.linspace(0, 1, 4) * x),
     (lambda x: np.eye(3) @ x - x, lambda x: np.eye(3) @ x - x),
     (lambda x: np.float64(2) ** x / np.float64(3), lambda x: 2**x / 3),
@@ -391,6 +407,38 @@ def test_one_output_is_called_as_the_function() -> None:
 
     assert gx.compile(loss).losses == ("loss",)
     assert list(gx.compile(lambda x, y: x * y).graph.outputs) == ["f"]
+
+
+class Scaled:
+    """An object that can be called."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def __call__(self, x, n=2):
+        return self.factor * x**n
+
+
+def wrapper(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapped(*values: Any, **options: Any) -> Any:
+        return function(*values, **options)
+
+    return wrapped
+
+
+def test_methods_objects_partial_applications_and_wrappers() -> None:
+    assert gx.compile(Scaled(3.0)).value_and_grad(x=2.0)[0] == 12.0
+    assert gx.compile(Scaled(3.0).__call__).value_and_grad(x=2.0)[0] == 12.0
+    assert gx.compile(functools.partial(Scaled(3.0).__call__, n=3)).value_and_grad(x=2.0)[0] == 24.0
+    assert rows(gx.compile(wrapper(regression)).graph) == rows(gx.compile(regression).graph)
+
+
+def test_an_output_keeps_clear_of_the_inputs() -> None:
+    def f(f):
+        return f * 2
+
+    assert list(gx.compile(f).graph.outputs) == ["value"]
 
 
 def test_float32_by_the_inputs_or_by_the_option() -> None:
