@@ -62,8 +62,8 @@ def compile(
     gradient : bool
         Whether to differentiate at all.
     training : bool
-        What the static name ``training`` is in the model: False for a module that predicts, without dropout. So is a
-        Python function's argument of that name, if it has a default.
+        What the static name ``training`` is in the model: False for a module that predicts, without dropout. In a
+        Python function, an argument of that name that has a default is it too, and off when either is.
 
     Raises
     ------

@@ -40,7 +40,7 @@ def trace_function(
     float_dtype : {"float64", "float32"}
         The type of what is declared without a dtype; float32 also where the inputs are all declared so.
     static : mapping, optional
-        Values for static arguments, and static names of the library, such as ``{"training": False}``.
+        Static names of the library, such as ``{"training": False}``; an argument ``training`` with a default is it too.
 
     Returns
     -------
@@ -128,14 +128,18 @@ def _declared(
     signature: inspect.Signature,
     annotations: Mapping[str, object],
     definition: ast.AST,
-    static: Mapping[str, object],
+    static: dict[str, object],
 ) -> tuple[list[Any], dict[str, Any]]:
     """The arguments: static ones first, since sizes may name them."""
     places, defaults = _places(definition)
     values: dict[str, Any] = {}
     for name, parameter in signature.parameters.items():
         if parameter.default is not parameter.empty and not isinstance(annotations.get(name), Declaration):
-            values[name] = top.names[name] = static.get(name, parameter.default)
+            values[name] = top.names[name] = parameter.default
+    if "training" in values:
+        # Either may switch it off, for the function and for the layers in it.
+        values["training"] = static["training"] = bool(values["training"] and static["training"])
+        top.names["training"] = values["training"]
     for name, parameter in signature.parameters.items():
         if name not in values:
             place = places.get(name, definition)

@@ -363,6 +363,22 @@ def test_control_flow_on_static_values_is_pythons() -> None:
     assert gx.compile(f, training=False).value_and_grad(x=3.0)[0] == (0.5 + 6.0 + 4.5) ** 2
 
 
+def test_training_is_off_when_the_function_or_the_option_says_so() -> None:
+    def f(X: gx.f64["N", 4], seed: gx.i64, training=False):
+        assert not training
+        return gx.mean(gx.dropout(X, 0.5, seed=seed))
+
+    def g(X: gx.f64["N", 4], seed: gx.i64):
+        return gx.mean(gx.dropout(X, 0.5, seed=seed))
+
+    drawing = [
+        any(node.op.name == "random_uniform" for node in gx.compile(function, training=training).graph.nodes)
+        for function in (f, g)
+        for training in (True, False)
+    ]
+    assert drawing == [False, False, True, False]
+
+
 def test_static_arguments_may_be_sizes() -> None:
     def f(X: gx.f64["N", "3 * H"], H=2):
         return gx.sum(X)
