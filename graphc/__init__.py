@@ -7,27 +7,51 @@
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from graphc.compiler import Model, compile
+    from graphc.compiler import Model, compile, model
     from graphc.diagnostics import Diagnostic
     from graphc.errors import GraphcError, GraphcWarning
+    from graphc.frontends.annotations import bool_, f32, f64, i32, i64, param
     from graphc.graph import Graph, Node, verify
 
-__all__ = ["Diagnostic", "Graph", "GraphcError", "GraphcWarning", "Model", "Node", "compile", "verify"]
-
 _HOMES = {
-    "compiler": ("Model", "compile"),
+    "compiler": ("Model", "compile", "model"),
     "diagnostics": ("Diagnostic",),
     "errors": ("GraphcError", "GraphcWarning"),
+    "frontends.annotations": ("bool_", "f32", "f64", "i32", "i64", "param"),
     "graph": ("Graph", "Node", "verify"),
 }
 
+__all__ = [
+    "Diagnostic",
+    "Graph",
+    "GraphcError",
+    "GraphcWarning",
+    "Model",
+    "Node",
+    "bool_",
+    "compile",
+    "f32",
+    "f64",
+    "i32",
+    "i64",
+    "model",
+    "param",
+    "verify",
+]
 
-def __getattr__(name: str) -> object:
-    """Import a public name at its first use: importing graphc, and ``graphc --help``, stay quick."""
+
+def __getattr__(name: str) -> Any:
+    """Import a public name at its first use: importing graphc, and ``graphc --help``, stay quick.
+
+    Any other name is a function for traced Python, an operation or one of the library (`graphc.functions`).
+    """
     for module, names in _HOMES.items():
         if name in names:
             return getattr(import_module(f"graphc.{module}"), name)
-    raise AttributeError(f"graphc has no {name}; it has {', '.join(__all__)}")
+    functions = {} if name.startswith("_") else import_module("graphc.functions").FUNCTIONS
+    if name in functions:
+        return functions[name]
+    raise AttributeError(f"graphc has no {name}; it has {', '.join(__all__)} and what `graphc.functions` lists")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from graphc.atomic import write_atomic
 from graphc.autodiff import Joint, differentiate
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError, GraphcWarning
-from graphc.frontends.text import parse_model
+from graphc.frontends.text import Parsed, parse_model
 from graphc.gradient_check import GradientReport, check_gradient
 from graphc.graph import Graph
 from graphc.passes import Compiled, run_pipeline
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     import numpy as np
+    import sympy
 
     from graphc.rewrite.engine import Firing
 
 
 def compile(
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | Callable[..., Any] | sympy.Basic | sympy.MatrixBase | Model,
     *,
     loss: str | Sequence[str] | None = None,
     wrt: Sequence[str] | None = None,
@@ -46,8 +48,9 @@ def compile(
 
     Parameters
     ----------
-    source : str or path
-        A file (a path, or a str that ends in ``.gc``), model text, or one expression.
+    source : str, path, callable, SymPy expression or matrix, or Model
+        A file (a path, or a str that ends in ``.gc``), model text, or one expression; a Python function, which is run
+        once on graph values; a SymPy expression, whose symbols are scalar inputs. A model is given back as it is.
     loss : str or sequence of str, optional
         The scalar output to differentiate: by default the one called ``loss``, else the only scalar output. A sequence
         names outputs of any shape, of which ``backward`` takes a cotangent each.
@@ -59,7 +62,8 @@ def compile(
     gradient : bool
         Whether to differentiate at all.
     training : bool
-        What the static name ``training`` is in the model: False for a module that predicts, without dropout.
+        What the static name ``training`` is in the model: False for a module that predicts, without dropout. In a
+        Python function, an argument of that name that has a default is it too, and off when either is.
 
     Raises
     ------
@@ -78,9 +82,13 @@ def compile(
     >>> print(value, *grads.values())
     20.0 4.0 4.0 5.0
     """
-    text, folder = _read(source)
-    parsed = parse_model(text, folder=folder, float_dtype=dtype, static={"training": training})
+    if isinstance(source, Model):
+        return source
+    text, parsed = _parsed(source, dtype, {"training": training})
     graph = parsed.graph
+    if loss is None and text.name == "<sympy>":
+        # The transposed Jacobian of a matrix is asked for by a cotangent.
+        loss = [name for name, node in graph.outputs.items() if node.tensor.shape] or None
     losses = losses_of(graph, text, loss) if gradient else ()
     variables = variables_of(graph, text, wrt, losses) if gradient else {}
     compiled = run_pipeline(graph, losses, variables)
@@ -88,6 +96,38 @@ def compile(
     for warning in found:
         warnings.warn(GraphcWarning(warning), stacklevel=2)
     return Model(text, graph, found, losses, tuple(variables), compiled)
+
+
+def model(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Compile a Python function, as a decorator: it runs once, on graph values, and the name becomes its `Model`.
+
+    Parameters
+    ----------
+    function : callable
+        Its annotations declare inputs (``gx.f64["N", 3]``) and parameters (``gx.param[3] = gx.zeros()``). An argument
+        without one is a float scalar, with a default besides it is static. What it returns is the output, or a tuple, a
+        NamedTuple or a dict of outputs.
+    **options
+        As of `compile`: ``@graphc.model(wrt=["x"])``.
+
+    Raises
+    ------
+    GraphcError
+        At the line of the function.
+
+    Examples
+    --------
+    >>> import graphc as gx
+    >>> @gx.model
+    ... def loss(X: gx.f64["N", 3], w: gx.param[3] = gx.zeros()):
+    ...     return gx.mean((X @ w - 1) ** 2)
+    >>> value, gradients = loss.value_and_grad(loss.init_params(), X=[[1.0, 2.0, 3.0]])
+    >>> print(value, gradients["w"])
+    1.0 [-2. -4. -6.]
+    """
+    if function is None:
+        return partial(model, **options)
+    return compile(function, **options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,6 +293,22 @@ class Model:
         from graphc.backends.numpy_module import argument_names
 
         return argument_names(self.graph)
+
+
+def _parsed(source: Any, dtype: DType, static: Mapping[str, object]) -> tuple[Source, Parsed]:
+    """What the front end of a source gives."""
+    # SymPy takes long to import, and who has an expression has imported it.
+    sp = sys.modules.get("sympy")
+    if sp is not None and isinstance(source, (sp.Basic, sp.MatrixBase)):
+        from graphc.frontends.sympy_expr import parse_sympy
+
+        return parse_sympy(source, float_dtype=dtype)
+    if isinstance(source, (str, os.PathLike)):
+        text, folder = _read(source)
+        return text, parse_model(text, folder=folder, float_dtype=dtype, static=static)
+    from graphc.frontends.tracing import trace_function
+
+    return trace_function(source, float_dtype=dtype, static=static)
 
 
 def _read(source: str | os.PathLike[str]) -> tuple[Source, Path | None]:

@@ -67,7 +67,10 @@ def from_sympy(expression: sympy.Expr, values: Mapping[str, Value]) -> Number:
     if rule is not None:
         return rule(expression, values)
     name = _FUNCTIONS.get(type(expression).__name__)
-    if name is None:
+    rewritten = _REWRITTEN.get(type(expression).__name__)
+    if name not in OPS and rewritten is not None:
+        return from_sympy(rewritten(sympy, *expression.args), values)
+    if name is None or name not in OPS:
         raise NotImplementedError(f"no op for {type(expression).__name__} in {expression}")
     arguments = (from_sympy(argument, values) for argument in expression.args)
     return reduce(OPS[name], arguments) if name in _OF_MANY else OPS[name](*arguments)
@@ -77,6 +80,10 @@ def from_sympy(expression: sympy.Expr, values: Mapping[str, Value]) -> Number:
 _FUNCTIONS = {
     **{name: name for name in ("exp", "log", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "erf", "sign")},
     **{name: name for name in ("sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "floor")},
+    **{name: name for name in ("sec", "csc", "cot", "sech", "csch", "coth")},
+    **{name: name for name in ("asec", "acsc", "acot", "asech", "acsch", "acoth")},
+    **{name: name for name in ("erfc", "erfinv", "erfcinv", "gamma", "digamma", "beta", "sinc")},
+    "loggamma": "lgamma",
     "Abs": "abs",
     "ceiling": "ceil",
     "Mod": "mod",
@@ -92,6 +99,24 @@ _FUNCTIONS = {
     "Or": "logical_or",
     "Xor": "logical_xor",
     "Not": "logical_not",
+}
+# SymPy's functions in others, for those that are no op.
+_REWRITTEN: dict[str, Callable[..., sympy.Expr]] = {
+    "sec": lambda sp, x: 1 / sp.cos(x),
+    "csc": lambda sp, x: 1 / sp.sin(x),
+    "cot": lambda sp, x: 1 / sp.tan(x),
+    "sech": lambda sp, x: 1 / sp.cosh(x),
+    "csch": lambda sp, x: 1 / sp.sinh(x),
+    "coth": lambda sp, x: 1 / sp.tanh(x),
+    "asec": lambda sp, x: sp.acos(1 / x),
+    "acsc": lambda sp, x: sp.asin(1 / x),
+    "acot": lambda sp, x: sp.atan(1 / x),
+    "asech": lambda sp, x: sp.acosh(1 / x),
+    "acsch": lambda sp, x: sp.asinh(1 / x),
+    "acoth": lambda sp, x: sp.atanh(1 / x),
+    "erfc": lambda sp, x: 1 - sp.erf(x),
+    "sinc": lambda sp, x: sp.Piecewise((sp.sin(x) / x, sp.Ne(x, 0)), (1, True)),
+    "ITE": lambda sp, condition, x, y: sp.Or(sp.And(condition, x), sp.And(sp.Not(condition), y)),
 }
 _OF_MANY = ("maximum", "minimum", "logical_and", "logical_or", "logical_xor")
 

@@ -36,6 +36,7 @@ LAYERS = (
     "passes",
     "library",
     "frontends",
+    "functions",
     "backends",
     "gradient_check",
     "targets",

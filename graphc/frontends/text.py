@@ -83,7 +83,7 @@ def parse_model(
         if len(error.diagnostics) > MAX_HINTED:
             raise
         raise GraphcError(*(_with_hint(d, session, float_dtype, static or {}) for d in error.diagnostics)) from None
-    return Parsed(graph, _unused(session, graph))
+    return Parsed(graph, unused(session, graph))
 
 
 def parse_expression(text: str, *, float_dtype: DType = "float64") -> Parsed:
@@ -131,7 +131,7 @@ def _is_model(text: str) -> bool:
 
 def _session(source: Source, folder: Path | None, float_dtype: DType, static: Mapping[str, object]) -> Session:
     builder = Builder(float_dtype=float_dtype)
-    return Session(_plain(source), folder, builder, {"training": True, **static}, read_model=_read_used)
+    return Session(_plain(source), folder, builder, {"training": True, **static}, read_model=read_used)
 
 
 def _plain(source: Source) -> Source:
@@ -142,7 +142,7 @@ def _plain(source: Source) -> Source:
     return source if text == source.text else Source(source.name, text)
 
 
-def _read_used(source: Source, path: Path, user: Session) -> Graph:
+def read_used(source: Source, path: Path, user: Session) -> Graph:
     session = _session(source, path.parent, user.float_dtype, user.static)
     session.path = (*user.path, path)
     session.budget = user.budget
@@ -283,7 +283,7 @@ def _undeclared(session: Session, tree: ast.expr) -> dict[str, Span]:
     return spans
 
 
-def _unused(session: Session, graph: Graph) -> tuple[Diagnostic, ...]:
+def unused(session: Session, graph: Graph) -> tuple[Diagnostic, ...]:
     """A warning for each input and parameter that no output depends on."""
     reached: set[Node] = set(graph.outputs.values())
     for node in reversed(graph.nodes):
