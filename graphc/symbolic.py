@@ -77,6 +77,9 @@ def from_sympy(expression: sympy.Expr, values: Mapping[str, Value]) -> Number:
 _FUNCTIONS = {
     **{name: name for name in ("exp", "log", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "erf", "sign")},
     **{name: name for name in ("sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "floor")},
+    **{name: name for name in ("cot", "sec", "csc", "acot", "asec", "acsc", "erfc", "erfinv", "polygamma")},
+    **{name: name for name in ("coth", "sech", "csch", "acoth", "asech", "acsch")},
+    "loggamma": "lgamma",
     "Abs": "abs",
     "ceiling": "ceil",
     "Mod": "mod",
