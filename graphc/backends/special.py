@@ -31,13 +31,13 @@ def _acot(x: NDArray[Any]) -> Any:
 def _asec(x: NDArray[Any]) -> Any:
     """arccos(1 / x), to 4 ulp also near 1, where 1 / x loses digits: the tangent is sqrt(x² - 1)."""
     size = np.abs(x)
-    return np.arctan2(np.sqrt(size - 1.0) * np.sqrt(size + 1.0), np.copysign(size / size, x))
+    return np.arctan2(np.sqrt(size - 1.0) * np.sqrt(size + 1.0), np.copysign(np.ones_like(x), x))
 
 
 def _acsc(x: NDArray[Any]) -> Any:
     """arcsin(1 / x), to 4 ulp also near 1, where 1 / x loses digits: the cotangent is sqrt(x² - 1)."""
     size = np.abs(x)
-    return np.copysign(np.arctan2(size / size, np.sqrt(size - 1.0) * np.sqrt(size + 1.0)), x)
+    return np.copysign(np.arctan2(np.ones_like(x), np.sqrt(size - 1.0) * np.sqrt(size + 1.0)), x)
 
 
 def _sech(x: NDArray[Any]) -> Any:

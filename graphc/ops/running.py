@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from graphc.errors import TypeRuleError
 from graphc.numpy_text import call
 from graphc.op import OPS, Op, Sample, define
-from graphc.ops.axes import normalize_axis
+from graphc.ops.axes import described, normalize_axis
 from graphc.ops.indexing import Slice
-from graphc.tensor_type import TensorType
+from graphc.tensor_type import TensorType, shape_text
 
 if TYPE_CHECKING:
     from graphc.value import Value
@@ -43,7 +43,9 @@ def _recurrence_vjp(ct: Value, s: Value, a: Value, b: Value, *, axis: int) -> tu
 
 def _recurrence_type(a: TensorType, b: TensorType, *, axis: int) -> TensorType:
     if a.shape != b.shape:
-        raise TypeRuleError("GC203", f"linear_recurrence needs equal shapes, got {a} and {b}")
+        message = f"linear_recurrence needs equal shapes, got {shape_text(a.shape)} and {shape_text(b.shape)}"
+        notes = {0: described(a), 1: described(b)}
+        raise TypeRuleError("GC203", message, f"{{0}} {notes[0]}, {{1}} {notes[1]}", notes)
     return b
 
 
