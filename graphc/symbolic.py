@@ -82,7 +82,7 @@ _FUNCTIONS = {
     **{name: name for name in ("sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "floor")},
     **{name: name for name in ("sec", "csc", "cot", "sech", "csch", "coth")},
     **{name: name for name in ("asec", "acsc", "acot", "asech", "acsch", "acoth")},
-    **{name: name for name in ("erfc", "erfinv", "erfcinv", "gamma", "digamma", "beta", "sinc")},
+    **{name: name for name in ("erfc", "erfinv", "erfcinv", "gamma", "digamma", "polygamma", "beta", "sinc")},
     "loggamma": "lgamma",
     "Abs": "abs",
     "ceiling": "ceil",
@@ -102,19 +102,6 @@ _FUNCTIONS = {
 }
 # SymPy's functions in others, for those that are no op.
 _REWRITTEN: dict[str, Callable[..., sympy.Expr]] = {
-    "sec": lambda sp, x: 1 / sp.cos(x),
-    "csc": lambda sp, x: 1 / sp.sin(x),
-    "cot": lambda sp, x: 1 / sp.tan(x),
-    "sech": lambda sp, x: 1 / sp.cosh(x),
-    "csch": lambda sp, x: 1 / sp.sinh(x),
-    "coth": lambda sp, x: 1 / sp.tanh(x),
-    "asec": lambda sp, x: sp.acos(1 / x),
-    "acsc": lambda sp, x: sp.asin(1 / x),
-    "acot": lambda sp, x: sp.atan(1 / x),
-    "asech": lambda sp, x: sp.acosh(1 / x),
-    "acsch": lambda sp, x: sp.asinh(1 / x),
-    "acoth": lambda sp, x: sp.atanh(1 / x),
-    "erfc": lambda sp, x: 1 - sp.erf(x),
     "sinc": lambda sp, x: sp.Piecewise((sp.sin(x) / x, sp.Ne(x, 0)), (1, True)),
     "ITE": lambda sp, condition, x, y: sp.Or(sp.And(condition, x), sp.And(sp.Not(condition), y)),
 }

@@ -154,6 +154,7 @@ def call_op(session: Session, op: Op, arguments: Arguments) -> object:
     plain = _plain_result(session, op, arguments)
     if plain is not None:
         return plain
+    op, arguments = _based(op, arguments)
     operands, rest = _operands(op, arguments)
     attrs = {**_implied(session, op), **_attributes(op, rest, arguments)}
     try:
@@ -165,6 +166,18 @@ def call_op(session: Session, op: Op, arguments: Arguments) -> object:
         return value
     count = len(value.node.type.items)
     return tuple(session.apply(arguments.node, arguments.frame, OPS["item"], [value], index=i) for i in range(count))
+
+
+def _based(op: Op, arguments: Arguments) -> tuple[Op, Arguments]:
+    """``log(x, base)`` is an op of its own; to base 2 and 10 NumPy has more exact ones."""
+    keywords = dict(arguments.keywords)
+    bases = (*arguments.values[1:], *(keywords.pop("base") for name in ("base",) if name in keywords))
+    if op is not OPS["log"] or len(bases) != 1 or keywords:
+        return op, arguments
+    x, base = arguments.values[:1], bases[0]
+    known = {2: "log2", 10: "log10"}.get(base) if isinstance(base, (int, float)) else None
+    values = x if known else (*x, base)
+    return OPS[known or "log_base"], replace(arguments, values=values, keywords={})
 
 
 def _implied(session: Session, op: Op) -> dict[str, object]:

@@ -12,9 +12,12 @@ from graphc.ops import (
     products,
     reductions,
     reshape,
+    running,
     shapes,
     softmax,
     sources,
+    special,
+    trigonometry,
 )
 
 __all__ = [
@@ -29,7 +32,10 @@ __all__ = [
     "products",
     "reductions",
     "reshape",
+    "running",
     "shapes",
     "softmax",
     "sources",
+    "special",
+    "trigonometry",
 ]

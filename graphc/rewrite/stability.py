@@ -6,11 +6,13 @@ operand: a variable whose gradient is zero by algebra stays connected.
 
 from __future__ import annotations
 
+from math import log as logarithm_of
+
 from graphc.builder import Builder
 from graphc.graph import Node
 from graphc.ops import OPS
 from graphc.ops.indexing import Slice
-from graphc.rewrite.pattern import FLOAT, INDEX, MASK, Kind, Rule, attr, once, var
+from graphc.rewrite.pattern import FLOAT, INDEX, MASK, NUMBER, Kind, Rule, attr, number_of, once, var
 from graphc.tensor_type import TensorType
 from graphc.value import Value
 
@@ -33,7 +35,8 @@ def _counted(builder: Builder) -> Value:
     return builder.value(builder.make(OPS["arange"], (), {"stop": 2}))
 
 
-a, x = var("a", FLOAT), var("x", FLOAT)
+a, x, y = var("a", FLOAT), var("x", FLOAT), var("y", FLOAT)
+exponent = var("exponent", Kind(lambda node: NUMBER.accepts(node) and number_of(node) != 0, 3.0))
 nonnegative = var("nonnegative", Kind(_is_nonnegative, _nonnegative_sample))
 items = attr("items")
 mask, labels = var("mask", MASK), var("labels", INDEX)
@@ -148,18 +151,39 @@ _LOGARITHMS = (
         + log(product(sign(unsigned), axis=axis, keepdims=keepdims)),
         example=_ROWS,
     ),
+    Rule("log_of_sum_of_two_exponentials", log(exp(x) + exp(y)), OPS["logaddexp"](x, y)),
+    Rule("log_of_hyperbolic_cosine", log(OPS["cosh"](x)), OPS["logaddexp"](x, -x) - logarithm_of(2)),
+    Rule("log1p_of_minus_exponential", log1p(-exp(x)), OPS["log1mexp"](x)),
+    Rule("log_of_minus_expm1", log(-expm1(x)), OPS["log1mexp"](x)),
+    Rule("log_of_root", log(sqrt(x)), 0.5 * log(x)),
+    Rule("log_of_nonnegative_power", log(nonnegative**exponent), exponent * log(nonnegative)),
+    # Of an operand times its own logarithm only: any other product would be slower and harder to read.
+    Rule("entropy", x * log(x), OPS["xlogy"](x, x)),
     Rule("log_of_one_plus", log(1 + x), log1p(x)),
     Rule("log_of_one_minus", log(1 - x), log1p(-x)),
 )
 
 _EXPONENTIALS = (
     Rule("exponential_minus_one", exp(x) - 1, expm1(x)),
+    Rule("one_minus_exponential", 1 - exp(x), -expm1(x)),
+    Rule("softplus_minus_operand", softplus(x) - x, softplus(-x)),
+    Rule("operand_minus_softplus", x - softplus(x), -softplus(-x)),
     Rule(
         "product_of_exponentials",
         product(exp(x), axis=axis, keepdims=keepdims),
         exp(summed(x, axis=axis, keepdims=keepdims)),
         example=_ROWS,
     ),
+)
+
+# A function that is near 1, or near another, is not subtracted from it.
+_COMPLEMENTS = (
+    Rule("one_minus_cosine", 1 - OPS["cos"](x), 2 * square(OPS["sin"](x / 2))),
+    Rule("hyperbolic_cosine_minus_one", OPS["cosh"](x) - 1, 2 * square(OPS["sinh"](x / 2))),
+    Rule("one_minus_square_of_tanh", 1 - square(tanh(x)), square(OPS["sech"](x))),
+    Rule("one_minus_erf", 1 - OPS["erf"](x), OPS["erfc"](x)),
+    Rule("one_minus_erfc", 1 - OPS["erfc"](x), OPS["erf"](x)),
+    Rule("difference_of_roots", sqrt(x + 1) - sqrt(x), 1 / (sqrt(x + 1) + sqrt(x))),
 )
 
 _QUOTIENTS = (Rule("divide_by_reciprocal", a / (1 / x), a * x),)
@@ -179,10 +203,22 @@ _CHOICES = (
 )
 
 _ROOTS = (
+    Rule("root_of_sum_of_squares", sqrt(square(x) + square(y)), OPS["hypot"](x, y)),
+    Rule("root_of_sum_of_products", sqrt(x * x + y * y), OPS["hypot"](x, y)),
+    Rule("root_of_one_plus_square", sqrt(1 + square(x)), OPS["hypot"](x, 1)),
     Rule("root_of_square", sqrt(square(x)), absolute(x)),
     Rule("root_of_product_with_itself", sqrt(x * x), absolute(x)),
     # The derivative of log|x|, which would be 0 * inf at 0.
     Rule("sign_over_absolute", (a / absolute(x)) * sign(x), a / x),
 )
 
-STABILITY: tuple[Rule, ...] = (*_LOGISTIC, *_SOFTMAX, *_LOGARITHMS, *_EXPONENTIALS, *_QUOTIENTS, *_CHOICES, *_ROOTS)
+STABILITY: tuple[Rule, ...] = (
+    *_LOGISTIC,
+    *_SOFTMAX,
+    *_LOGARITHMS,
+    *_EXPONENTIALS,
+    *_COMPLEMENTS,
+    *_QUOTIENTS,
+    *_CHOICES,
+    *_ROOTS,
+)

@@ -309,7 +309,7 @@ def check_not_a_number(op: Op) -> None:
 def _finite(function: Callable[..., object], x: float, largest: float) -> object:
     try:
         found = function(x)
-    except (ZeroDivisionError, ValueError):
+    except (ZeroDivisionError, ValueError, OverflowError):
         return None
     return found if mpmath.isfinite(found) and mpmath.im(found) == 0 and abs(found) < largest else None
 
