@@ -259,6 +259,43 @@ class Model:
         checked = {name: np.asarray(point[name]) for name in self.variables}
         return check_gradient(loss, checked, gradients, seed=rng)
 
+    def to_sympy(self, output: str | None = None) -> sympy.Expr:
+        """An output, or a derivative, of a model of scalars as a SymPy expression.
+
+        Parameters
+        ----------
+        output : str, optional
+            The name of an output, or ``d_<variable>`` for the derivative of the loss as it is compiled; the loss, or
+            the only output, unless given.
+
+        Raises
+        ------
+        GraphcError
+            When there is a tensor, or an operation that is not elementwise, on the way to it.
+        ValueError
+            When there is no such output.
+
+        Examples
+        --------
+        >>> compile("x ** 2 * y").to_sympy(), compile("x ** 2 * y").to_sympy("d_x")
+        (x**2*y, 2*x*y)
+        """
+        import sympy
+
+        from graphc.backends.sympy_expression import to_sympy
+
+        known = [*self.graph.outputs, *(f"d_{name}" for name in self.variables)]
+        name = output or (self.losses or known)[0]
+        if name not in known or (output is None and len(self.losses) != 1 and len(known) != 1):
+            raise ValueError(f"expected one of {', '.join(known)}, found {output}")
+        if name in self.graph.outputs:
+            return to_sympy(self.graph, name)
+        gradient = self.compiled.value_and_grad
+        if gradient is None:
+            raise ValueError("expected a scalar loss for a derivative, found none")
+        seeds = {f"d_{loss}": sympy.Integer(1) for loss in self.losses}
+        return to_sympy(gradient, name, seeds)
+
     def draw(self, path: str | os.PathLike[str], *, view: str = "joint") -> Path:
         """Draw the graph as written; the ending of the file chooses svg, png, pdf or dot.
 

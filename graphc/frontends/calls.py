@@ -175,7 +175,7 @@ def _based(op: Op, arguments: Arguments) -> tuple[Op, Arguments]:
     if op is not OPS["log"] or len(bases) != 1 or keywords:
         return op, arguments
     x, base = arguments.values[:1], bases[0]
-    known = {2: "log2", 10: "log10"}.get(base) if isinstance(base, (int, float)) else None
+    known = "log2" if base == 2 else "log10" if base == 10 else None
     values = x if known else (*x, base)
     return OPS[known or "log_base"], replace(arguments, values=values, keywords={})
 
