@@ -32,6 +32,7 @@ LAYERS = (
     "rewrite",
     "guards",
     "autodiff",
+    "forward",
     "partition",
     "passes",
     "library",
