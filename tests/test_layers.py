@@ -41,6 +41,7 @@ LAYERS = (
     "gradient_check",
     "targets",
     "compiler",
+    "calculus",
     "__init__",
     "demo",
     "doctor",
