@@ -33,6 +33,7 @@ LAYERS = (
     "guards",
     "autodiff",
     "forward",
+    "batching",
     "partition",
     "passes",
     "library",
