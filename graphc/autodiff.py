@@ -131,7 +131,7 @@ def backpropagate(builder: Builder, outputs: Sequence[tuple[Node, Node]], variab
     variables : mapping of str to Node
         A variable that no cotangent reaches gets zeros; `check_dependence` tells whether that is right.
     """
-    schedule = _between(builder, [node for node, _ in outputs], variables.values())
+    schedule = between(builder, [node for node, _ in outputs], variables.values())
     parts: dict[Node, list[Part]] = {}
     guards: dict[Node, list[Guard]] = {}
     for node, seed in outputs:
@@ -143,7 +143,7 @@ def backpropagate(builder: Builder, outputs: Sequence[tuple[Node, Node]], variab
     for node in reversed(schedule):
         if node not in parts:
             continue
-        with _place_of(builder, node):
+        with place_of(builder, node):
             ct = _collected(builder, node, parts.pop(node))
             if isinstance(ct, Value):
                 cotangents[node] = ct.node
@@ -156,7 +156,7 @@ def backpropagate(builder: Builder, outputs: Sequence[tuple[Node, Node]], variab
                 guards.setdefault(operand, []).append(_operand_guard(builder, node, position, guard))
     zero = tuple(name for name, node in variables.items() if node not in cotangents)
     for name in zero:
-        cotangents[variables[name]] = _zeros(builder, variables[name].tensor).node
+        cotangents[variables[name]] = zeros(builder, variables[name].tensor).node
     return Cotangents(cotangents, contributions, zero)
 
 
@@ -195,7 +195,7 @@ def apart(builder: Builder, variables: Iterable[Node]) -> Step:
     return step
 
 
-def _between(builder: Builder, outputs: Sequence[Node], variables: Iterable[Node]) -> list[Node]:
+def between(builder: Builder, outputs: Sequence[Node], variables: Iterable[Node]) -> list[Node]:
     """The nodes that some output depends on and that depend on a variable along differentiable edges, in order."""
     first = min((node.serial for node in variables), default=0)
     needed, stack = set(outputs), list(outputs)
@@ -270,11 +270,12 @@ def _elementwise_cotangent(
         # Selected, not multiplied by the condition: the cotangent of the branch that was taken may be infinite.
         return unbroadcast(OPS["where"](operands[0], *((ct, 0) if p == 1 else (0, ct))), operands[p].type)
     factor = partial(builder.value(node), *operands)
-    sent = _scaled(ct, factor)
+    sent = scaled(ct, factor)
     return unbroadcast(sent if is_finite(factor) else guarded(guard, ct, sent), operands[p].type)
 
 
-def _scaled(ct: Value, factor: Operand) -> Value:
+def scaled(ct: Value, factor: Operand) -> Value:
+    """A cotangent or tangent times a partial, which may be the number 1 or -1."""
     if isinstance(factor, (int, float)) and factor in (1, -1):
         return ct if factor == 1 else -ct
     return ct * factor
@@ -286,7 +287,7 @@ def _collected(builder: Builder, node: Node, parts: Sequence[Part]) -> Value | t
         return _sum([builder.value(part) for _, part in parts])
     sent = [[builder.value(part) for index, part in parts if index == k] for k in range(len(node.type.items))]
     return tuple(
-        _sum(found) if found else _zeros(builder, type) for found, type in zip(sent, node.type.items, strict=True)
+        _sum(found) if found else zeros(builder, type) for found, type in zip(sent, node.type.items, strict=True)
     )
 
 
@@ -295,7 +296,8 @@ def _sum(parts: Sequence[Value]) -> Value:
     return reduce(lambda total, part: total + part, reversed(parts))
 
 
-def _zeros(builder: Builder, type: TensorType) -> Value:
+def zeros(builder: Builder, type: TensorType) -> Value:
+    """A cotangent or tangent that is zero everywhere."""
     return OPS["broadcast_to"](builder.constant(0.0, type.dtype), shape=type.shape)
 
 
@@ -306,7 +308,8 @@ def _seed(builder: Builder, output: str, node: Node, taken: set[str]) -> Node:
     return builder.input(name, node.tensor).node
 
 
-def _place_of(builder: Builder, node: Node) -> AbstractContextManager[None]:
+def place_of(builder: Builder, node: Node) -> AbstractContextManager[None]:
+    """Within the block, nodes come from where a node does."""
     return builder.at(tuple(builder.spans.get(node, ())), tuple(builder.scopes.get(node, ())))
 
 

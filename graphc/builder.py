@@ -76,6 +76,10 @@ class Builder:
         """Declare a parameter with its initialiser, None when the caller gives its value."""
         return self._leaf("param", self.params, name, type=type, init=init)
 
+    def placeholder(self, type: TensorType) -> Value:
+        """A leaf of its own that stands for any value of a type; nothing that is an output may depend on it."""
+        return Value(self, self._new(OPS["input"], (), {"name": "", "type": type}, type))
+
     def constant(self, value: bool | int | float, dtype: DType | None = None) -> Value:
         """A scalar constant; bool, int and float become bool, int64 and the model's float type unless told."""
         if dtype is None:

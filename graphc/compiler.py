@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graphc.atomic import write_atomic
 from graphc.autodiff import Joint, differentiate
@@ -25,6 +25,8 @@ from graphc.targets import losses_of, named_variables, variables_of
 from graphc.tensor_type import DType
 
 VERSION = "0.1.0"
+Layout: TypeAlias = "str | tuple[Layout, ...] | Mapping[str, Layout]"
+"""A structure of values, in the names of outputs."""
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -147,6 +149,8 @@ class Model:
         What they are differentiated with respect to.
     compiled : Compiled
         What the pipeline made of the graph.
+    layout : Layout, optional
+        What a call of the model gives, in the names of its outputs; by default the output, or all of them as a dict.
     """
 
     source: Source
@@ -155,6 +159,7 @@ class Model:
     losses: tuple[str, ...]
     variables: tuple[str, ...]
     compiled: Compiled
+    layout: Layout | None = None
 
     @property
     def name(self) -> str:
@@ -187,6 +192,7 @@ class Model:
                 value_and_grad=self.compiled.value_and_grad,
                 losses=self.losses,
                 variables=self.variables,
+                together=self.compiled.together,
             )
         )
 
@@ -196,6 +202,21 @@ class Model:
         from graphc.backends.numpy_module import load_module
 
         return load_module(self.source_text, self.name)
+
+    def __call__(self, /, *args: Any, **inputs: Any) -> Any:
+        """What the model computes, in one pass; arguments as in the generated module.
+
+        A model with several outputs gives a dict; a derivative gives what its docstring says.
+
+        Examples
+        --------
+        >>> print(compile("(x + y) * z")(x=2, y=3, z=4))
+        20.0
+        """
+        found = self._call("evaluate" if self.compiled.split is None else "forward", *args, **inputs)
+        values = dict(zip(self.graph.outputs, found if self.compiled.split is None else found[0], strict=True))
+        whole: Layout = dict(zip(values, values, strict=True)) if len(values) > 1 else next(iter(values))
+        return _laid_out(self.layout or whole, values)
 
     def init_params(self, rng: Any = 0) -> Any:
         """Parameters with the declared initialisers; see the generated module."""
@@ -369,6 +390,14 @@ def _zero_warnings(graph: Graph, names: Sequence[str], losses: Sequence[str]) ->
         span = next(iter(graph.spans.get(nodes[name], ())), None)
         message = f"the gradient of {losses[0]} with respect to {name} is zero: all paths are piecewise constant"
         yield Diagnostic("GC602", message, span, severity="warning")
+
+
+def _laid_out(layout: Layout, values: Mapping[str, Any]) -> Any:
+    if isinstance(layout, str):
+        return values[layout]
+    if isinstance(layout, tuple):
+        return tuple(_laid_out(part, values) for part in layout)
+    return {name: _laid_out(part, values) for name, part in layout.items()}
 
 
 def _as_float64(value: Any) -> Any:

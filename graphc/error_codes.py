@@ -283,6 +283,14 @@ loss: Output = mean(x ** 2)
 largest: Output = max(x)
 """,
     ),
+    "GC305": Explanation(
+        "an operation cannot be mapped over a batch",
+        "Jacobians and `vmap` give each operation one more axis, the batch. Random numbers are drawn from one seed and"
+        " have no such form: give all of the batch the same seed.",
+        'graphc.vmap("s: Input[int64]\\nx: Input[3]\\ny: Output = dropout(x, 0.5, seed=s)")',
+        'graphc.vmap("s: Input[int64]\\nx: Input[3]\\ny: Output = dropout(x, 0.5, seed=s)", in_axes={"s": None})',
+        "python",
+    ),
     "GC401": Explanation(
         "the model exceeds a limit",
         "Size, nesting, unrolled loops and constant arithmetic are bounded, so that no text can hang the compiler or"

@@ -119,7 +119,8 @@ class Op:
         ``limits(*operand_types, **attrs)`` gives, by operand position, the size that the elements of an integer operand
         stay below (none is negative): indices and labels, checked at entry.
     batching : callable, optional
-        The batching rule of a structural op: ``batching(values, batched, **attrs)``.
+        The batching rule of a structural op: ``batching(values, batched, **attrs)`` applies it to operands of which
+        those that are ``batched`` have one more leading axis, and gives a result with that axis.
     label : str
         What pictures write in the node; the name when empty.
     convention : str

@@ -29,6 +29,8 @@ class Compiled:
         The rules that fired, and where.
     zero : tuple of str
         The variables whose gradient is zero by convention.
+    together : Graph or None
+        All outputs in one graph, where no gradient was asked for.
     """
 
     outputs: Mapping[str, Graph]
@@ -36,6 +38,7 @@ class Compiled:
     value_and_grad: Graph | None
     firings: tuple[Firing, ...]
     zero: tuple[str, ...] = ()
+    together: Graph | None = None
 
 
 def run_pipeline(raw: Graph, losses: Sequence[str], variables: Mapping[str, Node]) -> Compiled:
@@ -62,7 +65,7 @@ def run_pipeline(raw: Graph, losses: Sequence[str], variables: Mapping[str, Node
         name: extract(simplified.graph, {name: node}, unused=False) for name, node in simplified.graph.outputs.items()
     }
     if not losses:
-        return Compiled(singles, None, None, (*firings, *simplified.firings))
+        return Compiled(singles, None, None, (*firings, *simplified.firings), together=simplified.graph)
     joint = differentiate(stabilised, losses, variables, check=False)
     seeds = [str(seed.attrs["name"]) for seed in joint.seeds.values()]
     whole = rewrite(joint.graph, SIMPLIFY)

@@ -53,6 +53,8 @@ class Program:
         The outputs that are differentiated.
     variables : tuple of str
         What they are differentiated with respect to.
+    together : Graph, optional
+        All outputs, for a program without gradient.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Program:
     value_and_grad: Graph | None = None
     losses: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+    together: Graph | None = None
 
 
 def emit_module(program: Program) -> str:
@@ -86,7 +89,7 @@ def emit_module(program: Program) -> str:
         tables += ["", *table_lines("_PARAMS", scope.raw, scope.raw.params, {})]
     constants = [line for array, name in scope.arrays.items() for line in array_constant(name, array)]
     helpers = copied_functions([line for block in (*functions, constants) for line in block])
-    outputs = _outputs_class(program) if program.split else []
+    outputs = _outputs_class(program) if program.split or program.together else []
     blocks = [*([outputs] if outputs else []), *functions]
     if program.raw.inputs or program.raw.params:
         blocks.append(tables)
@@ -104,7 +107,7 @@ def emit_module(program: Program) -> str:
 
 def _lacking(program: Program) -> str:
     if program.split is None:
-        return "Compiled without gradient: a function for each output, nothing else."
+        return "A function for each output, and evaluate for all of them in one pass."
     if program.value_and_grad is None:
         return "There is no value_and_grad, because what is differentiated is not one scalar."
     return ""
@@ -146,6 +149,7 @@ def function_names(outputs: Iterable[str]) -> dict[str, str]:
 def _scope(program: Program) -> Scope:
     raw = program.raw
     graphs = [*program.outputs.values(), *([program.value_and_grad] if program.value_and_grad else [])]
+    graphs += [program.together] if program.together else []
     if program.split:
         graphs += [program.split.forward, program.split.backward]
     arrays: dict[object, str] = {}
@@ -180,6 +184,8 @@ def _functions(program: Program, scope: Scope) -> list[list[str]]:
     found += [_output_function(scope, names[name], name, graph) for name, graph in program.outputs.items()]
     if program.split:
         found += _two_halves(program, scope, program.split)
+    if program.together:
+        found.append(_together(scope, program.together))
     if program.value_and_grad:
         found.append(_value_and_grad(program, scope, program.value_and_grad))
     return found
@@ -259,6 +265,19 @@ def _value_and_grad(program: Program, scope: Scope, graph: Graph) -> list[str]:
 
     doc = function_docstring(f"{loss} and its gradient, a dict with {_keys(program)}.")
     return entry.lines(doc, returning)
+
+
+def _together(scope: Scope, graph: Graph) -> list[str]:
+    inputs = [str(node.attrs["name"]) for node in scope.raw.inputs]
+    entry = EntryFunction(scope, "evaluate", graph, inputs, scope.raw.nodes)
+    results = entry.body.results(graph.outputs)
+    fields = field_names(graph.outputs)
+
+    def returning(spelling: Spelling) -> list[str]:
+        values = [f"{fields[name]}={spelling(value)}" for name, value in results.items()]
+        return joined_lines("return Outputs(", values, ")")
+
+    return entry.lines(function_docstring("All outputs in one pass."), returning)
 
 
 def field_names(outputs: Iterable[str]) -> dict[str, str]:

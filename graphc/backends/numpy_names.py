@@ -16,7 +16,8 @@ print property quit range repr reversed round set setattr slice sorted staticmet
 TypeError ValueError
 """
 _MODULE_NAMES = """
-np base64 NamedTuple Outputs init_params forward backward value_and_grad params residuals rng rest dtype _INPUTS _PARAMS
+np base64 NamedTuple Outputs init_params forward backward value_and_grad evaluate params residuals rng rest dtype
+_INPUTS _PARAMS
 """
 BUILTINS = frozenset(_BUILTINS.split())
 MODULE_NAMES = frozenset(_MODULE_NAMES.split())

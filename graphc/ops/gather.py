@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from graphc.errors import TypeRuleError
 from graphc.numpy_text import call, float_dtype, literal, subscript
 from graphc.op import OPS, Op, OpCall, Sample, define
+from graphc.ops import batch_rules
 from graphc.ops.axes import described, is_size, quoted
 from graphc.ops.indexing import Items, Slice, index_expression, indexed_shape, item_conditions, item_texts, settle_items
 from graphc.ops.operand_text import as_array
@@ -94,6 +95,7 @@ GATHER = define(
         conditions=lambda x, *indices, items: item_conditions(items, x.shape),
         limits=lambda x, *indices, items: dict(enumerate(_tensor_axes(items, x.shape), 1)),
         label="[ ]",
+        batching=batch_rules.gather,
         samples=(
             Sample((_MATRIX, (0, 2, 2, 1, 0))),
             Sample((_MATRIX, ((0, 3), (3, 3))), {"items": (slice(None), "tensor")}),
@@ -144,6 +146,7 @@ SCATTER_ADD = define(
         normalize=_scatter_attrs,
         flops=lambda y, x, *indices: x.size,
         limits=lambda x, *indices, items, shape, unique: dict(enumerate(_tensor_axes(items, shape), 1)),
+        batching=batch_rules.scatter_add,
         samples=(
             Sample(
                 (TensorType("float64", (5, 4)), (0, 2, 2, 1, 0)), {"items": ("tensor", slice(None)), "shape": (3, 4)}
@@ -192,6 +195,7 @@ PICK = define(
         numpy=_pick_text,
         vjp=_pick_vjp,
         limits=lambda x, index: {1: x.shape[-1]},
+        batching=batch_rules.unchanged("pick"),
         samples=(
             Sample((_MATRIX, (0, 3, 3))),
             Sample((TensorType("float64", (4,)), 2)),
@@ -222,6 +226,7 @@ ONE_HOT = define(
         vjp=lambda ct, y, labels, *, depth, dtype: (None,),
         normalize=_one_hot_attrs,
         limits=lambda labels, *, depth, dtype: {0: depth},
+        batching=batch_rules.unchanged("one_hot"),
         samples=(Sample(((0, 2, 1),), {"depth": 3}), Sample((((0, 4),),), {"depth": 5})),
         doc="rows of zeros with a 1 where the label says, along a new last axis",
     )

@@ -16,7 +16,7 @@ from graphc.size import Size, SizeExpr, at_least, divide
 from graphc.tensor_type import Shape, TensorType
 
 if TYPE_CHECKING:
-    pass
+    from graphc.value import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +191,11 @@ def _index_attrs(x: TensorType, *, items: object) -> dict[str, object]:
     return {"items": settle_items(items, x)}
 
 
+def _index_batching(values: Sequence[Value], batched: Sequence[bool], *, items: Items) -> Value:
+    """The same part of each."""
+    return OPS["index"](values[0], items=(Slice(0, values[0].shape[0], 1), *items))
+
+
 def _index_text(c: OpCall, x: ast.expr, *, items: Items) -> ast.expr:
     return subscript(as_array(c, x), *item_texts(items, c.operand().shape)) if items else x
 
@@ -209,6 +214,7 @@ INDEX = define(
         flops=0,
         conditions=lambda x, *, items: item_conditions(items, x.shape),
         label="[ ]",
+        batching=_index_batching,
         samples=(
             Sample((_VECTOR,), {"items": slice(1, -1)}),
             Sample((_VECTOR,), {"items": slice(None, None, -2)}),
@@ -228,6 +234,12 @@ def _scatter_attrs(x: TensorType, *, items: object, shape: Shape) -> dict[str, o
     return {"items": settle_items(items, TensorType(x.dtype, shape)), "shape": shape}
 
 
+def _scatter_batching(values: Sequence[Value], batched: Sequence[bool], *, items: Items, shape: Shape) -> Value:
+    """To the same part of each."""
+    size = values[0].shape[0]
+    return OPS["scatter_slice"](values[0], items=(Slice(0, size, 1), *items), shape=(size, *shape))
+
+
 def _scatter_text(c: OpCall, x: ast.expr, *, items: Items, shape: Shape) -> ast.expr:
     place = index_expression(item_texts(items, shape)) if items else ast.Constant(...)
     return call("_placed", as_array(c, x), shape, place)
@@ -242,6 +254,7 @@ SCATTER_SLICE = define(
         vjp=lambda ct, y, x, *, items, shape: (OPS["index"](ct, items=items),),
         normalize=_scatter_attrs,
         linear=True,
+        batching=_scatter_batching,
         samples=(
             Sample((TensorType("float64", (3,)),), {"items": slice(1, -1), "shape": (5,)}),
             Sample((TensorType("float64", (3,)),), {"items": (slice(None), 1), "shape": (3, 4)}),

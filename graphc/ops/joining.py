@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from graphc.errors import TypeRuleError
 from graphc.numpy_text import call
 from graphc.op import OPS, Condition, Op, OpCall, Sample, define
+from graphc.ops import batch_rules
 from graphc.ops.axes import described, normalize_axis, quoted
 from graphc.ops.indexing import Slice
 from graphc.ops.operand_text import common_dtype
@@ -77,6 +78,7 @@ CONCATENATE = define(
         vjp=_concatenate_vjp,
         normalize=_join_attrs,
         linear=True,
+        batching=batch_rules.later_axes("concatenate"),
         samples=(
             Sample((_MATRIX, _MATRIX)),
             Sample((_MATRIX, TensorType("float64", (3, 1)), TensorType("float64", (3, 0))), {"axis": -1}),
@@ -111,6 +113,7 @@ STACK = define(
         vjp=_stack_vjp,
         normalize=_stack_attrs,
         linear=True,
+        batching=batch_rules.later_axes("stack"),
         samples=(
             Sample((_MATRIX, _MATRIX)),
             Sample((_VECTOR, _VECTOR, _VECTOR), {"axis": -1}),
@@ -189,6 +192,7 @@ SPLIT = define(
         linear=True,
         flops=0,
         conditions=_split_conditions,
+        batching=batch_rules.split,
         samples=(
             Sample((_MATRIX,), {"sections": 2, "axis": 1}),
             Sample((_MATRIX,), {"sections": (1, -1), "axis": -1}),

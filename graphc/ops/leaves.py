@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from graphc.errors import TypeRuleError
 from graphc.numpy_text import call, fill, float_dtype, float_scalar, literal, method, subscript
 from graphc.op import OPS, Op, OpCall, Sample, define
+from graphc.ops import batch_rules
 from graphc.ops.axes import quoted
 from graphc.tensor_type import DTYPES, DType, TensorType, TupleType
 
@@ -125,6 +126,7 @@ CAST = define(
         numpy=_cast_text,
         vjp=_cast_vjp,
         normalize=_cast_attrs,
+        batching=batch_rules.unchanged("cast"),
         samples=(Sample(((0, 2),), {"dtype": "float64"}), Sample((3,), {"dtype": "float64"})),
         doc="the same values in another dtype",
     )
@@ -144,6 +146,7 @@ ITEM = define(
         infer=_item_type,
         numpy=lambda c, x, *, index: subscript(x, literal(index)),
         flops=0,
+        batching=batch_rules.item,
         doc="one result of an op with several",
     )
 )
@@ -155,6 +158,7 @@ STOP_GRADIENT = define(
         numpy="x",
         vjp=lambda ct, y, x: (None,),
         flops=0,
+        batching=batch_rules.unchanged("stop_gradient"),
         doc="the value, as a constant for differentiation",
     )
 )

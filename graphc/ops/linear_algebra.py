@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from graphc.errors import TypeRuleError
 from graphc.numpy_text import fill, method
 from graphc.op import OPS, Op, OpCall, Sample, define
+from graphc.ops import batch_rules
 from graphc.ops.axes import described, unbroadcast
 from graphc.ops.operand_text import as_float
 from graphc.size import Size
@@ -120,6 +121,7 @@ MATMUL = define(
         vjp=_matmul_vjp,
         flops=_flops,
         label="@",
+        batching=batch_rules.matmul,
         samples=(
             _sample((3,), (3,)),
             _sample((2, 3), (3,)),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from graphc.numpy_text import call
 from graphc.op import OPS, Op, Sample, define
+from graphc.ops import batch_rules
 from graphc.ops.axes import kept, normalize_axis
 from graphc.tensor_type import TensorType, product
 
@@ -58,6 +59,7 @@ EXCLUSIVE_PROD = define(
         vjp=_exclusive_vjp,
         normalize=lambda x, *, axis=-1: {"axis": normalize_axis(axis, x.ndim)},
         flops=5,
+        batching=batch_rules.later_axes("exclusive_prod"),
         samples=(
             Sample((TensorType("float64", (3, 4)),), {"axis": 0}),
             Sample((TensorType("float64", (2, 3)),), {"axis": -1}),

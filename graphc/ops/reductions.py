@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from graphc.errors import TypeRuleError
 from graphc.numpy_text import call, float_dtype
 from graphc.op import OPS, Condition, Op, OpCall, Sample, define
+from graphc.ops import batch_rules
 from graphc.ops.axes import kept, normalize_axes, normalize_axis, quoted, shown_axes, spread
 from graphc.ops.operand_text import as_array, as_float
 from graphc.ops.products import prod_vjp
@@ -162,6 +163,7 @@ def _reduction(
         flops=lambda y, x: x.size * flops,
         label=label,
         convention=convention,
+        batching=batch_rules.later_axes(name),
         samples=_SAMPLES + samples,
         doc=doc,
     )
@@ -245,6 +247,7 @@ def _position(name: str, doc: str) -> Op:
         normalize=_position_attrs,
         flops=lambda y, x: x.size,
         conditions=lambda x, *, axis, keepdims: _nonempty(x, axis=_position_axes(x, axis), keepdims=keepdims),
+        batching=batch_rules.position(name),
         samples=(Sample((_MATRIX,)), Sample((_MATRIX,), {"axis": -1}), Sample((_CUBE,), {"axis": 1, "keepdims": True})),
         doc=doc,
     )
@@ -274,6 +277,7 @@ CUMSUM = define(
         vjp=_cumsum_vjp,
         normalize=_cumsum_attrs,
         linear=True,
+        batching=batch_rules.later_axes("cumsum"),
         samples=(Sample((_VECTOR,)), Sample((_MATRIX,), {"axis": 0}), Sample((_CUBE,), {"axis": -2})),
         doc="running sum along an axis",
     )

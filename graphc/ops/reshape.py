@@ -8,6 +8,7 @@ from math import lcm
 from graphc.errors import TypeRuleError
 from graphc.numpy_text import call
 from graphc.op import OPS, Condition, Op, Sample, define
+from graphc.ops import batch_rules
 from graphc.ops.axes import described, shape_attr
 from graphc.ops.operand_text import as_array
 from graphc.size import Quotient, Size, SizeExpr, divide, exact_quotient, named_size
@@ -103,6 +104,7 @@ RESHAPE = define(
         linear=True,
         flops=0,
         conditions=_reshape_conditions,
+        batching=batch_rules.reshape,
         samples=(
             Sample((_MATRIX,), {"shape": (2, 6)}),
             Sample((_MATRIX,), {"shape": -1}),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from graphc.errors import TypeRuleError
 from graphc.numpy_text import call, float_dtype, literal, subscript
 from graphc.op import OPS, Op, OpCall, Sample, define
+from graphc.ops import batch_rules
 from graphc.ops.axes import (
     described,
     is_size,
@@ -67,6 +68,7 @@ TRANSPOSE = define(
         linear=True,
         flops=0,
         label="T",
+        batching=batch_rules.transpose,
         samples=(Sample((_MATRIX,)), Sample((_CUBE,), {"axes": (1, 2, 0)}), Sample((_CUBE,), {"axes": (0, -1, 1)})),
         doc="the axes in another order, by default reversed",
     )
@@ -108,6 +110,7 @@ BROADCAST_TO = define(
         normalize=_broadcast_attrs,
         linear=True,
         flops=0,
+        batching=batch_rules.broadcast_to,
         samples=(
             Sample((TensorType("float64", (4,)),), {"shape": (3, 4)}),
             Sample((TensorType("float64", (3, 1)),), {"shape": (2, 3, 4)}),
@@ -153,6 +156,7 @@ EXPAND_DIMS = define(
         normalize=_expand_attrs,
         linear=True,
         flops=0,
+        batching=batch_rules.later_axes("expand_dims"),
         samples=(
             Sample((_MATRIX,), {"axis": 1}),
             Sample((_MATRIX,), {"axis": -1}),
@@ -187,6 +191,7 @@ SQUEEZE = define(
         normalize=_squeeze_attrs,
         linear=True,
         flops=0,
+        batching=batch_rules.later_axes("squeeze"),
         samples=(
             Sample((TensorType("float64", (1, 3, 1)),)),
             Sample((TensorType("float64", (1, 3, 1)),), {"axis": -1}),
@@ -214,6 +219,7 @@ FLIP = define(
         normalize=_flip_attrs,
         linear=True,
         flops=0,
+        batching=batch_rules.later_axes("flip"),
         samples=(Sample((_MATRIX,)), Sample((_MATRIX,), {"axis": 0}), Sample((_CUBE,), {"axis": (0, -1)})),
         doc="the elements of axes in reverse order",
     )
@@ -261,6 +267,7 @@ PAD = define(
         numpy=_pad_text,
         vjp=_pad_vjp,
         normalize=_pad_attrs,
+        batching=batch_rules.pad,
         samples=(
             Sample((_MATRIX,), {"pad_width": 1}),
             Sample((_MATRIX,), {"pad_width": ((0, 2), (1, 0)), "constant_values": 3.0}),

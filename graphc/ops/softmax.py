@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from graphc.numpy_text import call
 from graphc.op import OPS, Op, OpCall, Sample, define
+from graphc.ops import batch_rules
 from graphc.ops.axes import kept, normalize_axes, shown_axes
 from graphc.ops.operand_text import as_float
 from graphc.ops.reductions import float_of, reduced, reduction_attrs, reduction_text
@@ -38,6 +39,7 @@ LOGSUMEXP = define(
         vjp=_logsumexp_vjp,
         normalize=reduction_attrs,
         flops=lambda y, x: x.size * 12,
+        batching=batch_rules.later_axes("logsumexp"),
         samples=(*_SAMPLES, Sample((_MATRIX,), {"axis": 1, "keepdims": True})),
         doc="log of the sum of exponentials over axes",
     )
@@ -69,6 +71,7 @@ SOFTMAX = define(
         vjp=_softmax_vjp,
         normalize=_attrs,
         flops=14,
+        batching=batch_rules.later_axes("softmax"),
         samples=_SAMPLES,
         doc="exp(x) / sum(exp(x)) over axes, by default the last",
     )
@@ -82,6 +85,7 @@ LOG_SOFTMAX = define(
         vjp=_log_softmax_vjp,
         normalize=_attrs,
         flops=14,
+        batching=batch_rules.later_axes("log_softmax"),
         samples=_SAMPLES,
         doc="log(softmax(x)) over axes, by default the last",
     )
