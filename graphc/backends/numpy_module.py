@@ -106,6 +106,8 @@ def emit_module(program: Program) -> str:
 
 
 def _lacking(program: Program) -> str:
+    if program.split is None and program.together is None:
+        return "Compiled without gradient: a function for each output, nothing else."
     if program.split is None:
         return "A function for each output, and evaluate for all of them in one pass."
     if program.value_and_grad is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from graphc.errors import TypeRuleError
 from graphc.numpy_text import call
 from graphc.op import OPS, Op, Sample, define
+from graphc.ops import batch_rules
 from graphc.ops.axes import described, normalize_axis
 from graphc.ops.indexing import Slice
 from graphc.tensor_type import TensorType, shape_text
@@ -60,6 +61,7 @@ LINEAR_RECURRENCE = define(
         vjp=_recurrence_vjp,
         normalize=lambda a, b, *, axis=-1: {"axis": normalize_axis(axis, b.ndim)},
         flops=2,
+        batching=batch_rules.later_axes("linear_recurrence"),
         samples=(
             Sample((_MATRIX, _MATRIX), {"axis": 0}),
             Sample((_VECTOR, _VECTOR)),
@@ -90,6 +92,7 @@ CUMPROD = define(
         numpy=lambda c, x, *, axis: call("np.cumprod", x, axis=axis if c.operand().ndim > 1 else None),
         vjp=_cumprod_vjp,
         normalize=_cumprod_attrs,
+        batching=batch_rules.later_axes("cumprod"),
         samples=(
             Sample((_VECTOR,)),
             Sample((_MATRIX,), {"axis": 0}),
