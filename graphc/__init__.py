@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from graphc.compiler import Model, compile
     from graphc.diagnostics import Diagnostic
     from graphc.errors import GraphcError, GraphcWarning
+    from graphc.generated import load
     from graphc.graph import Graph, Node, verify
 
-__all__ = ["Diagnostic", "Graph", "GraphcError", "GraphcWarning", "Model", "Node", "compile", "verify"]
+__all__ = ["Diagnostic", "Graph", "GraphcError", "GraphcWarning", "Model", "Node", "compile", "load", "verify"]
 
 _HOMES = {
     "compiler": ("Model", "compile"),
     "diagnostics": ("Diagnostic",),
     "errors": ("GraphcError", "GraphcWarning"),
+    "generated": ("load",),
     "graph": ("Graph", "Node", "verify"),
 }
 

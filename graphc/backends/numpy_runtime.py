@@ -11,17 +11,17 @@ from functools import cache
 from types import CodeType
 from typing import Any
 
-from graphc.backends import entry, runtime
+from graphc.backends import entry, runtime, selfcheck
 
 Function = Callable[..., Any]
 
 
 @cache
 def _functions() -> dict[str, Function]:
-    """Entry checks, then numerics, each in the order of its file."""
+    """Entry checks, then numerics, then self-checks, each in the order of its file."""
     return {
         name: function
-        for module in (entry, runtime)
+        for module in (entry, runtime, selfcheck)
         for name, function in vars(module).items()
         if inspect.isfunction(function) and function.__module__ == module.__name__
     }
