@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,6 +62,15 @@ def test_odd_characters_travel(tmp_path: Path) -> None:
     path.write_text(text, encoding="utf-8")
     module = written(path, with_=["graph"])
     assert load(module).source_text == module.read_text(encoding="utf-8")
+
+
+def test_extras_leave_no_name_unused_or_undefined(model: Path) -> None:
+    if importlib.util.find_spec("ruff") is None:
+        pytest.skip("ruff is not installed")
+    module = written(model, wrt=["x", "w"], with_=["flat", "check", "graph"])
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F", str(module)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
 
 
 def test_a_changed_model_shows_in_the_difference(model: Path) -> None:

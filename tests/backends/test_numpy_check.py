@@ -21,7 +21,7 @@ TEXTS = {
     "zeros": "X: Input[N, 3]\nw: Param[3] = zeros()\nloss: Output = sum(abs(X @ w))",
     "labels": "X: Input[N, k]\ny: Input[N, int64]\nloss: Output = sum(pick(log_softmax(X), y))",
     "conditions": "X: Input[N, M]\nloss: Output = sum(max(reshape(X, (N * M // 4, 4))[:, 2:], axis=0) ** 2)",
-    "no initialiser": "c: Param = ones()\nX: Input[N, n]\nW: Param[n, n]\nb: Param[n]\nloss: Output = c * sum((X @ W + b)**2)",
+    "without": "c: Param = ones()\nX: Input[N, n]\nW: Param[n, n]\nb: Param[n]\nloss: Output = sum(c * X @ W + b)",
     "dropout": "X: Input[N, 3]\nseed: Input[int64]\nloss: Output = sum(dropout(X, 0.5, seed=seed) ** 2)",
     "mask": "X: Input[N]\nm: Input[N, bool]\nloss: Output = sum(where(m, X, 1.0) ** 3)",
     "kept word": "lambda_: Input\nif_: Input[3]\nloss: Output = sum(lambda_ * if_)",
