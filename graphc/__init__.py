@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from graphc.diagnostics import Diagnostic
     from graphc.errors import GraphcError, GraphcWarning
     from graphc.frontends.annotations import bool_, f32, f64, i32, i64, param
+    from graphc.generated import load
     from graphc.graph import Graph, Node, verify
 
 _HOMES = {
@@ -21,6 +22,7 @@ _HOMES = {
     "diagnostics": ("Diagnostic",),
     "errors": ("GraphcError", "GraphcWarning"),
     "frontends.annotations": ("bool_", "f32", "f64", "i32", "i64", "param"),
+    "generated": ("load",),
     "graph": ("Graph", "Node", "verify"),
 }
 
@@ -37,6 +39,7 @@ __all__ = [
     "f64",
     "i32",
     "i64",
+    "load",
     "model",
     "param",
     "verify",

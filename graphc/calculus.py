@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from graphc.autodiff import apart, backpropagate, check_dependence, zeros
@@ -17,6 +17,7 @@ from graphc.compiler import Layout, Model, compile
 from graphc.forward import push_forward
 from graphc.graph import Graph, Node
 from graphc.passes import run_pipeline, stabilise
+from graphc.provenance import Options
 from graphc.targets import losses_of, variables_of
 
 Source: TypeAlias = Model | str | os.PathLike[str]
@@ -234,7 +235,11 @@ def _output(model: Model, output: str | None, *, scalar: bool) -> str:
 
 
 def _model(origin: Model, graph: Graph, layout: Layout) -> Model:
-    return Model(origin.source, graph, origin.warnings, (), (), run_pipeline(graph, (), {}), layout)
+    of = origin.provenance
+    # No file gives this module today: it was derived in Python.
+    provenance = replace(of, source=f"<derived from {of.source.strip('<>')}>", options=Options(gradient=False))
+    compiled = run_pipeline(graph, (), {})
+    return Model(origin.source, graph, origin.warnings, (), (), compiled, provenance, {}, layout)
 
 
 def _by_variable(pattern: str, variables: Mapping[str, Node]) -> Layout:

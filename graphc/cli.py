@@ -95,6 +95,7 @@ _TRAINING = click.option(
 _FORMAT = click.option(
     "--output-format", type=click.Choice(STYLES), default="full", show_default=True, help="How errors are written."
 )
+_WITH = click.option("--with", "with_", metavar="EXTRAS", help="What else to write, see above: flat,check,graph.")
 _TARGET = _options(_LOSS, _WRT, _FORWARD, _TRAINING)
 _MODEL = _options(_FILE, _EXPRESSION, _TARGET, _FORMAT)
 
@@ -124,13 +125,18 @@ def demo(output: str | None, seed: int) -> None:
 @_EXPRESSION
 @_TARGET
 @_FORMAT
-def check(files: Sequence[str], expression: str | None, output_format: str, **target: Unpack[Target]) -> None:
-    """Check models, without writing anything.
+@click.option("--source", metavar="FILE", help="The model of a module.  [default: the one that its header names]")
+def check(
+    files: Sequence[str], expression: str | None, output_format: str, source: str | None, **target: Unpack[Target]
+) -> None:
+    """Check models and generated modules, without writing anything.
 
-    Syntax, names, shapes for every batch size at once, and that a gradient reaches every variable.
+    Models: syntax, names, shapes for every batch size at once, and that a gradient reaches every variable. Modules,
+    which end in .py: whether they are what their source gives today; if not, the difference, and exit status 1.
 
     \b
       graphc check model.gc other.gc
+      graphc check model.py                               compiles the model.gc beside it
       graphc check model.gc --output-format github        annotations in a GitHub workflow
     """
     models = [(file, None) for file in files] + ([(None, expression)] if expression is not None else [])
@@ -138,18 +144,42 @@ def check(files: Sequence[str], expression: str | None, output_format: str, **ta
         raise click.UsageError("expected a FILE, `-` or -e EXPR")
     statuses = []
     for file, text in models:
+        if file is not None and file.endswith(".py"):
+            statuses.append(_check_module(file, source, output_format))
+            continue
         diagnostics, _ = compiled(file, text, target)
         print_diagnostics(diagnostics, output_format, sys.stdout)
         statuses.append(status(diagnostics))
     if output_format in ("full", "concise"):
+        kind = "module" if all(str(file).endswith(".py") for file, _ in models) else "model"
         plural = "s" if len(models) > 1 else ""
-        click.echo(f"{statuses.count(0)} of {len(models)} model{plural} fine", err=True)
+        click.echo(f"{statuses.count(0)} of {len(models)} {kind}{plural} fine", err=True)
     sys.exit(max(statuses))
+
+
+def _check_module(file: str, source: str | None, output_format: str) -> int:
+    """The exit status for a generated module, after the difference or the errors are printed."""
+    from graphc.diagnostics import Diagnostic
+    from graphc.errors import GraphcError
+    from graphc.generated import difference
+
+    try:
+        found = difference(file, source)
+    except GraphcError as error:
+        print_diagnostics(error.diagnostics, output_format, sys.stdout)
+        return status(error.diagnostics)
+    if output_format in ("full", "concise"):
+        click.echo(found or f"{file} is up to date", nl=not found)
+    elif found:
+        stale = Diagnostic("GC414", f"expected what its source gives today in {file}, found another module")
+        print_diagnostics([stale], output_format, sys.stdout)
+    return 1 if found else 0
 
 
 @main.command("compile")
 @_MODEL
 @_DTYPE
+@_WITH
 @click.option("-o", "--output", metavar="OUT.py", default="-", show_default=True, help="Where to write the module.")
 def compile_(
     file: str | None, expression: str | None, output_format: str, output: str, **target: Unpack[Target]
@@ -162,10 +192,16 @@ def compile_(
     \b
       graphc compile model.gc -o model.py
       graphc compile -e "sin(x) * y" --wrt x              to standard output
+      graphc compile model.gc -o model.py --with flat,check
+
+    \b
+    With flat    pack, unpack and value_and_grad_flat: parameters as one vector, for scipy.optimize
+         check   check(), which `python model.py` runs: the gradient against differences
+         graph   the graph as text, from which graphc.load("model.py") re-opens the model
     """
     model = load(file, expression, output_format, target)
     if output == "-":
-        click.echo(model.source_text, nl=False)
+        guarded(lambda: click.echo(model.source_text, nl=False), output_format)
     else:
         guarded(lambda: model.write(output), output_format)
 

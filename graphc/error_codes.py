@@ -361,6 +361,45 @@ loss: Output = mean(encoder(X))
 """,
         "folder",
     ),
+    "GC411": Explanation(
+        "a module cannot have what is asked for",
+        "`flat` and `check` move what the gradient is taken by: they need one scalar loss, and inputs or parameters to"
+        " differentiate by. The message lists the extras that there are.",
+        "graphc compile model.gc -o model.py --wrt hidden --with check",
+        "graphc compile model.gc -o model.py --with check",
+        "shell",
+    ),
+    "GC412": Explanation(
+        "a generated module cannot be re-opened",
+        "`graphc.load` reads the graph that a module carries as text when it is compiled `--with graph`; `graphc check`"
+        " reads the header that says where the module comes from. Both must be as graphc has written them.",
+        """\
+import graphc
+graphc.load("digits.py")    # compiled without the graph
+""",
+        """\
+import graphc
+graphc.compile("digits.gc", with_=["graph"]).write("digits.py")
+graphc.load("digits.py")
+""",
+        "python",
+    ),
+    "GC413": Explanation(
+        "the model of a module is not there",
+        "`graphc check module.py` compiles the model that the module's header names, which is expected beside the"
+        " module, or where `--source` says.",
+        "graphc check build/digits.py",
+        "graphc check build/digits.py --source digits.gc",
+        "shell",
+    ),
+    "GC414": Explanation(
+        "a module is not what its source gives today",
+        "The model, its options or graphc itself have changed since the module was written, or the module was edited by"
+        " hand. `graphc check` shows the difference; compiling again makes the module anew.",
+        "graphc check digits.py",
+        "graphc compile digits.gc -o digits.py && graphc check digits.py",
+        "shell",
+    ),
     "GC501": Explanation(
         "an array has another shape than was declared",
         "A free size is bound by the first array that has it; all others must agree.",

@@ -11,12 +11,6 @@ if TYPE_CHECKING:
 
     Arrays = Mapping[str, np.ndarray]
 
-_VISIBLE = 1e-3
-"""The share of a slope that rounding may cover before a step says nothing."""
-
-STEPS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
-"""Relative steps; the best one counts, since a wrong gradient agrees at none and a kink spoils only the large ones."""
-
 
 @dataclass(frozen=True)
 class GradientReport:
@@ -77,14 +71,23 @@ def check_gradient(
     """
     import numpy as np
 
+    from graphc.backends.selfcheck import _slope_error
+
     rng = np.random.default_rng(seed)
     errors = {}
     for name, value in values.items():
         vectors = [_direction(rng, value) for _ in range(directions)]
         slopes = [float(np.sum(gradients[name] * vector)) for vector in vectors]
         pairs = zip(vectors, slopes, strict=True)
-        errors[name] = max((_error(function, values, name, vector, slope) for vector, slope in pairs), default=0.0)
+        moved = _of_one(function, values, name)
+        at = np.asarray(value, dtype=np.float64)
+        errors[name] = max((_slope_error(moved, at, vector, slope) for vector, slope in pairs), default=0.0)
     return GradientReport(errors, tolerance)
+
+
+def _of_one(function: Callable[[Arrays], float], values: Arrays, name: str) -> Callable[[np.ndarray], float]:
+    """The function of one of its variables."""
+    return lambda value: function({**values, name: value})
 
 
 def _direction(rng: np.random.Generator, value: np.ndarray) -> np.ndarray:
@@ -93,22 +96,3 @@ def _direction(rng: np.random.Generator, value: np.ndarray) -> np.ndarray:
     vector = rng.standard_normal(value.shape)
     norm = float(np.linalg.norm(vector))
     return vector / norm if norm else vector
-
-
-def _error(function: Callable[[Arrays], float], values: Arrays, name: str, vector: np.ndarray, slope: float) -> float:
-    """The relative error at the best step; NaN where rounding hides the slope at every step."""
-    import numpy as np
-
-    value = np.asarray(values[name], dtype=np.float64)
-    rounding = 4 * float(np.finfo(np.float64).eps) * abs(function(values))
-    scale = max(1.0, float(np.max(np.abs(value), initial=0.0)))
-    found = []
-    for step in (relative * scale for relative in STEPS):
-        up, down = function({**values, name: value + step * vector}), function({**values, name: value - step * vector})
-        difference = (up - down) / (2 * step)
-        size, noise = max(abs(slope), abs(difference)), rounding / step
-        if size <= noise:
-            found.append(0.0 if noise < 1e-6 else float("nan"))
-        elif noise < _VISIBLE * size:
-            found.append(max(abs(slope - difference) - noise, 0.0) / size)
-    return min((error for error in found if error == error), default=float("nan"))

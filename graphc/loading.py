@@ -25,6 +25,7 @@ class Target(TypedDict, total=False):
     dtype: DType
     no_gradient: bool
     training: bool
+    with_: str | None
 
 
 def compiled(file: str | None, expression: str | None, target: Target) -> tuple[Sequence[Diagnostic], Model | None]:
@@ -43,6 +44,7 @@ def compiled(file: str | None, expression: str | None, target: Target) -> tuple[
             dtype=target.get("dtype", "float64"),
             gradient=not target.get("no_gradient", False),
             training=target.get("training", True),
+            with_=[name.strip() for name in (target.get("with_") or "").split(",") if name.strip()],
         )
     except GraphcError as error:
         return error.diagnostics, None

@@ -16,6 +16,7 @@ from graphc.tensor_type import TensorType, Type, broadcast_shapes, promote
 if TYPE_CHECKING:
     import sympy
 
+    from graphc.graph import Graph
     from graphc.value import Operand, Value
 
 Coercion = Literal["number", "float", "compare", "logical", "where"]
@@ -129,6 +130,8 @@ class Op:
         Where generic tests try a structural op.
     doc : str
         One line for the op table.
+    body : Graph, optional
+        What an elementwise function of a model is made from; None for the ops of the table.
     """
 
     name: str
@@ -148,6 +151,7 @@ class Op:
     convention: str = ""
     samples: tuple[Sample, ...] = ()
     doc: str = ""
+    body: Graph | None = None
 
     def __call__(self, *operands: Operand, **attrs: object) -> Value:
         """Apply the op where its operands live: to graph values, or to the patterns of a rule."""

@@ -21,7 +21,9 @@ class Quotient:
     denominator: Size
 
     def __str__(self) -> str:
-        return f"{_factor_text(self.numerator)} // {_factor_text(self.denominator)}"
+        denominator = _factor_text(self.denominator)
+        shown = f"({denominator})" if denominator.count("//") and denominator[0] != "(" else denominator
+        return f"{_factor_text(self.numerator)} // {shown}"
 
 
 Atom: TypeAlias = str | Quotient

@@ -33,7 +33,7 @@ def module_docstring(raw: Graph, provenance: str, conventions: Sequence[str], la
         rows = filled_lines(items, "   ", WIDTH - 9)
         lines += [f"{title if position == 0 else '':9}{row}" for position, row in enumerate(rows)]
     lines += ["", *_FLOATS, *(["", lacking] if lacking else [])]
-    return _docstring("\n".join(lines) + "\n")
+    return literal_text("\n".join(lines) + "\n")
 
 
 _FLOATS = (
@@ -44,10 +44,11 @@ _FLOATS = (
 
 def function_docstring(text: str) -> str:
     """One line as a docstring."""
-    return _docstring(text)
+    return literal_text(text)
 
 
-def _docstring(text: str) -> str:
+def literal_text(text: str) -> str:
+    """A text in triple quotes, its lines as they are."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     shown = "".join(c if c == "\n" or c.isprintable() else c.encode("unicode_escape").decode() for c in escaped)
     # Quotes alone need no escape, but for one at the end.
@@ -121,7 +122,7 @@ def initializer_lines(raw: Graph, sizes: Mapping[str, str], dtype: str) -> list[
     draws = any("rng." in row for row in rows)
     return [
         f"def init_params({', '.join(arguments)}):",
-        f"{INDENT}{_docstring(doc)}",
+        f"{INDENT}{literal_text(doc)}",
         *([f"{INDENT}rng = np.random.default_rng(rng)"] if draws else []),
         *([f"{INDENT}return {{", *rows, f"{INDENT}}}"] if rows else [f"{INDENT}return {{}}{absent_note}"]),
     ]

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import linecache
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 
+from graphc.backends.graph_text import graph_text
 from graphc.backends.numpy_backward import backward_function
+from graphc.backends.numpy_check import MAIN, check_function
+from graphc.backends.numpy_flat import FLAT_NAMES, flat_functions
 from graphc.backends.numpy_function import (
     EntryFunction,
     Scope,
@@ -19,6 +22,7 @@ from graphc.backends.numpy_header import (
     conventions_of,
     function_docstring,
     initializer_lines,
+    literal_text,
     module_docstring,
     table_lines,
 )
@@ -26,7 +30,9 @@ from graphc.backends.numpy_layout import expression_lines, joined_lines
 from graphc.backends.numpy_names import USED_BUILTINS, Names
 from graphc.backends.numpy_runtime import copied_functions, runtime_names
 from graphc.backends.numpy_statements import Spelling
-from graphc.graph import Graph
+from graphc.diagnostics import Diagnostic
+from graphc.errors import GraphcError
+from graphc.graph import Graph, Node
 from graphc.op import OPS
 from graphc.partition import Split, reached
 from graphc.size import size_names
@@ -55,6 +61,10 @@ class Program:
         What they are differentiated with respect to.
     together : Graph, optional
         All outputs, for a program without gradient.
+    extras : sequence of str
+        What the module has on request: ``flat``, ``check``, ``graph``.
+    moved : mapping of str to Node
+        The variables that are inputs or parameters of ``raw``, for the extras that move them.
     """
 
     name: str
@@ -66,6 +76,13 @@ class Program:
     losses: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     together: Graph | None = None
+    extras: Sequence[str] = ()
+    moved: Mapping[str, Node] = field(default_factory=dict)
+
+
+GRAPH = "_GRAPH"
+"""The name of the graph's text in modules that carry it."""
+_EXTRA_NAMES = {"flat": FLAT_NAMES, "check": ("check",), "graph": ()}
 
 
 def emit_module(program: Program) -> str:
@@ -83,7 +100,7 @@ def emit_module(program: Program) -> str:
     np.float64(10.0)
     """
     scope = _scope(program)
-    functions = _functions(program, scope)
+    functions = [*_functions(program, scope), *_extra_functions(program, scope)]
     tables = table_lines("_INPUTS", scope.raw, scope.raw.inputs, scope.arguments)
     if program.raw.params:
         tables += ["", *table_lines("_PARAMS", scope.raw, scope.raw.params, {})]
@@ -96,6 +113,8 @@ def emit_module(program: Program) -> str:
     blocks += helpers
     # A saved array is made when the module is loaded, after the function that makes it.
     blocks += [constants] if constants else []
+    blocks += [[f"{GRAPH} = {literal_text(graph_text(program.raw))}"]] if "graph" in program.extras else []
+    blocks += [MAIN] if "check" in program.extras else []
     conventions = conventions_of(program.raw, program.losses, program.variables)
     doc = module_docstring(program.raw, program.provenance, conventions, _lacking(program))
     standard = ["import base64"] if any("base64." in line for block in blocks for line in block) else []
@@ -191,6 +210,32 @@ def _functions(program: Program, scope: Scope) -> list[list[str]]:
     if program.value_and_grad:
         found.append(_value_and_grad(program, scope, program.value_and_grad))
     return found
+
+
+def _extra_functions(program: Program, scope: Scope) -> list[list[str]]:
+    """What moves the variables.
+
+    Raises
+    ------
+    GraphcError
+        GC411 when the model has no such functions.
+    """
+    wanted = [extra for extra in ("flat", "check") if extra in program.extras]
+    for extra in wanted:
+        if reason := _cannot(program, extra):
+            raise GraphcError(Diagnostic("GC411", f"{extra} {reason}"))
+    found = flat_functions(scope, program.losses[0], program.moved) if "flat" in wanted else []
+    return [*found, *([check_function(scope, program.moved)] if "check" in wanted else [])]
+
+
+def _cannot(program: Program, extra: str) -> str:
+    if program.value_and_grad is None:
+        return "needs value_and_grad, expected one scalar loss, found none"
+    if fixed := [name for name in program.variables if name not in program.moved]:
+        return f"moves inputs and parameters, expected these to differentiate by, found {', '.join(fixed)}"
+    if taken := [name for name in function_names(program.outputs).values() if name in _EXTRA_NAMES[extra]]:
+        return f"gives the module a function {taken[0]}, expected no output of this name, found one"
+    return ""
 
 
 def _output_function(scope: Scope, function: str, name: str, graph: Graph) -> list[str]:

@@ -143,7 +143,7 @@ def _solved(
         for entry in derived:
             leaf, axis, size = entry
             unknown = [name for name in size.names if name not in settled]
-            linear = _linear(size, unknown[0]) if len(unknown) == 1 else None
+            linear = linear_in(size, unknown[0]) if len(unknown) == 1 else None
             if linear is not None:
                 (name,) = unknown
                 found[name], lines[name] = entry, _solution(function, leaf, axis, sizes[name], linear, text)
@@ -152,7 +152,7 @@ def _solved(
     return found, lines
 
 
-def _linear(size: SizeExpr, name: str) -> tuple[int, Size] | None:
+def linear_in(size: SizeExpr, name: str) -> tuple[int, Size] | None:
     """``(a, b)`` with ``size = a * name + b``, where b is free of the name."""
     rest = substitute(size, {name: 0})
     factor = substitute(size, {name: 1}) - rest

@@ -104,3 +104,16 @@ def _scatter_add(values: Any, shape: tuple[int, ...], index: Any) -> NDArray[Any
     result = np.zeros(shape, dtype=values.dtype)
     np.add.at(result, index, values)
     return result
+
+
+def _parts(theta: Any, shapes: dict[str, tuple[int, ...]]) -> dict[str, NDArray[Any]]:
+    """A vector cut into arrays of these shapes, one after the other; copies."""
+    theta = np.asarray(theta)
+    sizes = [int(np.prod(shape, dtype=int)) for shape in shapes.values()]
+    if theta.shape != (sum(sizes),) or min((n for shape in shapes.values() for n in shape), default=0) < 0:
+        shown = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ValueError(f"unpack(): theta has shape {theta.shape}, expected ({sum(sizes)},) for {shown}")
+    if theta.dtype.kind not in "fiub":
+        raise TypeError(f"unpack(): theta is {theta.dtype}, expected floats")
+    parts = np.split(theta, np.cumsum(sizes)[:-1])
+    return {name: part.reshape(shape).copy() for part, (name, shape) in zip(parts, shapes.items(), strict=True)}

@@ -49,7 +49,8 @@ def elementwise_op(session: Session, function: Function) -> Steps:
         coercion = "float"
         body = yield from _read(session, function, names, session.float_dtype)
         assert isinstance(body, Graph)
-    return _op(definition, body, coercion)
+    doc = (ast.get_docstring(definition) or definition.name).partition("\n")[0]
+    return op_of(definition.name, body, coercion, doc)
 
 
 def _read(session: Session, function: Function, names: list[str], dtype: DType) -> Steps:
@@ -84,8 +85,9 @@ def _check(body: Graph, definition: ast.FunctionDef, frame: Frame) -> None:
             raise failure("GC401", message, definition, outside)
 
 
-def _op(definition: ast.FunctionDef, body: Graph, coercion: Coercion) -> Op:
-    arity = len(definition.args.args)
+def op_of(name: str, body: Graph, coercion: Coercion, doc: str) -> Op:
+    """The op whose mathematics is a graph of scalars, with the output ``f``."""
+    arity = len(body.inputs)
 
     def mathematics(sp: Any, *operands: sympy.Expr) -> sympy.Expr:
         return _mathematics(body, sp, operands)
@@ -97,15 +99,15 @@ def _op(definition: ast.FunctionDef, body: Graph, coercion: Coercion) -> Op:
         3: lambda sp, x, y, z: mathematics(sp, x, y, z),
     }
     op = elementwise(
-        definition.name,
+        name,
         by_arity[arity],
         "",
         coercion=coercion,
         partials=None if coercion == "compare" else tuple(_partial(body, position) for position in range(arity)),
         flops=sum(node.op.flops for node in body.nodes if isinstance(node.op.flops, int)),
-        doc=(ast.get_docstring(definition) or definition.name).partition("\n")[0],
+        doc=doc,
     )
-    return replace(op, numpy=lambda call, *operands: _numpy(body, call, operands))
+    return replace(op, numpy=lambda call, *operands: _numpy(body, call, operands), body=body)
 
 
 def _mathematics(body: Graph, sp: Any, operands: tuple[sympy.Expr, ...]) -> sympy.Expr:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,16 @@ max: Output = np_1
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_golden_module_is_what_is_emitted(name: str, request: pytest.FixtureRequest) -> None:
-    text = emit_module(program_of(MODELS[name], name))
+    is_golden(name, emit_module(program_of(MODELS[name], name)), request)
+
+
+def test_the_golden_module_with_all_extras(request: pytest.FixtureRequest) -> None:
+    program = program_of(MODELS["two_layers"], "extras")
+    moved = {str(node.attrs["name"]): node for node in program.raw.params}
+    is_golden("extras", emit_module(replace(program, extras=("flat", "check", "graph"), moved=moved)), request)
+
+
+def is_golden(name: str, text: str, request: pytest.FixtureRequest) -> None:
     path = GOLDEN / f"{name}.py"
     if request.config.getoption("--update-golden"):
         path.write_text(text, encoding="utf-8")
