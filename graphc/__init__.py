@@ -10,18 +10,44 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from graphc.calculus import check_grad, gauss_newton, grad, hvp, jvp, value_and_grad, vjp
     from graphc.compiler import Model, compile
     from graphc.diagnostics import Diagnostic
     from graphc.errors import GraphcError, GraphcWarning
     from graphc.graph import Graph, Node, verify
+    from graphc.matrices import hessian, jacobian
+    from graphc.vectorised import per_example_grad, vmap
 
-__all__ = ["Diagnostic", "Graph", "GraphcError", "GraphcWarning", "Model", "Node", "compile", "verify"]
+__all__ = [
+    "Diagnostic",
+    "Graph",
+    "GraphcError",
+    "GraphcWarning",
+    "Model",
+    "Node",
+    "check_grad",
+    "compile",
+    "gauss_newton",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "per_example_grad",
+    "value_and_grad",
+    "verify",
+    "vjp",
+    "vmap",
+]
 
 _HOMES = {
+    "calculus": ("check_grad", "gauss_newton", "grad", "hvp", "jvp", "value_and_grad", "vjp"),
     "compiler": ("Model", "compile"),
     "diagnostics": ("Diagnostic",),
     "errors": ("GraphcError", "GraphcWarning"),
     "graph": ("Graph", "Node", "verify"),
+    "matrices": ("hessian", "jacobian"),
+    "vectorised": ("per_example_grad", "vmap"),
 }
 
 
