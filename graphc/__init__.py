@@ -10,20 +10,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from graphc.calculus import check_grad, gauss_newton, grad, hvp, jvp, value_and_grad, vjp
     from graphc.compiler import Model, compile, model
     from graphc.diagnostics import Diagnostic
     from graphc.errors import GraphcError, GraphcWarning
     from graphc.frontends.annotations import bool_, f32, f64, i32, i64, param
     from graphc.generated import load
     from graphc.graph import Graph, Node, verify
+    from graphc.matrices import hessian, jacobian
+    from graphc.vectorised import per_example_grad, vmap
 
 _HOMES = {
+    "calculus": ("check_grad", "gauss_newton", "grad", "hvp", "jvp", "value_and_grad", "vjp"),
     "compiler": ("Model", "compile", "model"),
     "diagnostics": ("Diagnostic",),
     "errors": ("GraphcError", "GraphcWarning"),
     "frontends.annotations": ("bool_", "f32", "f64", "i32", "i64", "param"),
     "generated": ("load",),
     "graph": ("Graph", "Node", "verify"),
+    "matrices": ("hessian", "jacobian"),
+    "vectorised": ("per_example_grad", "vmap"),
 }
 
 __all__ = [
@@ -34,15 +40,26 @@ __all__ = [
     "Model",
     "Node",
     "bool_",
+    "check_grad",
     "compile",
     "f32",
     "f64",
+    "gauss_newton",
+    "grad",
+    "hessian",
+    "hvp",
     "i32",
     "i64",
+    "jacobian",
+    "jvp",
     "load",
     "model",
     "param",
+    "per_example_grad",
+    "value_and_grad",
     "verify",
+    "vjp",
+    "vmap",
 ]
 
 

@@ -38,7 +38,9 @@ class Batched:
         return value if node in self.batched else batch_rules.spread_over(value, size)
 
 
-def batch(graph: Graph, builder: Builder, leaves: Mapping[Node, Value]) -> Batched:
+def batch(
+    graph: Graph, builder: Builder, leaves: Mapping[Node, Value], shared: Mapping[Node, Value] | None = None
+) -> Batched:
     """Copy a graph into a builder, with a batch axis on what depends on some leaves.
 
     Parameters
@@ -48,6 +50,8 @@ def batch(graph: Graph, builder: Builder, leaves: Mapping[Node, Value]) -> Batch
     leaves : mapping of Node to Value
         For each batched leaf of the graph what stands for it in the builder, with the leading axis. Leaves whose
         batches have different sizes may not meet.
+    shared : mapping of Node to Value, optional
+        For leaves that are in the builder already what stands for them, without the axis.
 
     Raises
     ------
@@ -67,10 +71,11 @@ def batch(graph: Graph, builder: Builder, leaves: Mapping[Node, Value]) -> Batch
     'float64[5]'
     """
     batched = set(leaves)
+    given = {**(shared or {}), **leaves}
 
     def step(node: Node, operands: tuple[Node, ...]) -> Node | None:
-        if node in leaves:
-            return leaves[node].node
+        if node in given:
+            return given[node].node
         has = tuple(operand in batched for operand in graph.operands(node))
         if not any(has):
             return None

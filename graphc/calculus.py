@@ -1,83 +1,25 @@
-"""Derivatives of models as models: gradient, products, Jacobian, Hessian, and maps over a batch.
-
-Each function takes a `Model` (or what `compile` takes) and gives a `Model`, which can be called, drawn, written and
-differentiated again.
-"""
+"""Gradients of models, and products with their derivatives, as models: called, drawn, written, differentiated again."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
-from graphc.autodiff import apart, backpropagate, check_dependence, zeros
-from graphc.builder import Builder, rebuild
-from graphc.compiler import Layout, Model, compile
-from graphc.forward import push_forward
-from graphc.graph import Graph, Node
-from graphc.passes import run_pipeline, stabilise
-from graphc.provenance import Options
-from graphc.targets import losses_of, variables_of
-
-Source: TypeAlias = Model | str | os.PathLike[str]
-"""A model, or what `compile` makes one of."""
+from graphc.compiler import Model
+from graphc.functions import FUNCTIONS
+from graphc.gradient_check import GradientReport
+from graphc.opened import Source, by_variable, differentiated, free_name, opened_model
 
 
-@dataclass(frozen=True, eq=False)
-class _Opened:
-    """A model's graph in a builder: what is differentiated and with respect to what, as nodes of the builder."""
-
-    model: Model
-    builder: Builder
-    output: str
-    outputs: Mapping[str, Node]
-    variables: Mapping[str, Node]
-
-    @property
-    def value(self) -> Node:
-        """The output that is differentiated."""
-        return self.outputs[self.output]
-
-    def finish(self, outputs: Mapping[str, Node], layout: Layout) -> Model:
-        """The model of these outputs; ``layout`` says what a call gives."""
-        return _model(self.model, self.builder.finish(outputs, doc=self.model.graph.doc), layout)
-
-    def gradient(self) -> dict[str, Node]:
-        """The gradient of the value, which is a scalar."""
-        return self.pulled(self.builder.constant(1.0, self.value.tensor.dtype).node)
-
-    def pulled(self, ct: Node) -> dict[str, Node]:
-        """The cotangents of the variables for one of the value."""
-        found = backpropagate(self.builder, [(self.value, ct)], self.variables).nodes
-        return {name: found[node] for name, node in self.variables.items()}
-
-    def curved(self, loss: str, direction: Node) -> Node:
-        """The Hessian of an output with respect to the value, times a direction."""
-        one = self.builder.constant(1.0, self.outputs[loss].tensor.dtype).node
-        slope = backpropagate(self.builder, [(self.outputs[loss], one)], {"": self.value}).nodes[self.value]
-        return _pushed(self.builder, {self.value: direction}, [slope])[0]
-
-    def directions(self) -> dict[Node, Node]:
-        """An input ``<variable>_dot`` for each variable: its tangent."""
-        taken = {str(node.attrs["name"]) for node in (*self.builder.inputs, *self.builder.params)}
-        return {
-            node: self.builder.input(_free(f"{name}_dot", taken), node.tensor).node
-            for name, node in self.variables.items()
-        }
-
-    def pushed(self, tangents: Mapping[Node, Node], nodes: Sequence[Node]) -> list[Node]:
-        """The tangents of some nodes, zeros where nothing moves."""
-        return _pushed(self.builder, tangents, nodes)
-
-
-def grad(f: Source, *, wrt: str | Sequence[str] | None = None, loss: str | None = None) -> Model:
+def grad(f: Any, x: Any = None, /, *, wrt: str | Sequence[str] | None = None, loss: str | None = None) -> Any:
     """The gradient of a scalar.
 
     Parameters
     ----------
     f : Model, str or path
-        A model, or what `compile` takes.
+        A model, or what `compile` takes. In a traced function, ``grad(loss, x)`` is the language's own, on values.
+    x : graph value, optional
+        There, what to differentiate with respect to.
     wrt : str or sequence of str, optional
         What to differentiate with respect to: by default the parameters, or the float inputs of a model without any.
     loss : str, optional
@@ -100,9 +42,11 @@ def grad(f: Source, *, wrt: str | Sequence[str] | None = None, loss: str | None 
     >>> print(grad(grad("x * y**2", wrt="x"), wrt="y")(x=5.0, y=3.0))
     6.0
     """
-    opened = _open(f, wrt, loss, scalar=True)
+    if x is not None:
+        return FUNCTIONS["grad"](f, x)
+    opened = opened_model(f, wrt, loss, scalar=True)
     outputs = {f"d_{name}": node for name, node in opened.gradient().items()}
-    return opened.finish(outputs, _by_variable("d_{}", opened.variables))
+    return opened.finish(outputs, by_variable("d_{}", opened.variables))
 
 
 def value_and_grad(f: Source, *, wrt: str | Sequence[str] | None = None, loss: str | None = None) -> Model:
@@ -114,9 +58,9 @@ def value_and_grad(f: Source, *, wrt: str | Sequence[str] | None = None, loss: s
     >>> print(value, slope)
     8.0 12.0
     """
-    opened = _open(f, wrt, loss, scalar=True)
+    opened = opened_model(f, wrt, loss, scalar=True)
     outputs = {f"d_{name}": node for name, node in opened.gradient().items()}
-    layout = (opened.output, _by_variable("d_{}", opened.variables))
+    layout = (opened.output, by_variable("d_{}", opened.variables))
     return opened.finish({opened.output: opened.value, **outputs}, layout)
 
 
@@ -132,11 +76,11 @@ def vjp(f: Source, *, wrt: str | Sequence[str] | None = None, output: str | None
     >>> print(value, product)
     [1. 4.] [ 2. 40.]
     """
-    opened = _open(f, wrt, output)
+    opened = opened_model(f, wrt, output)
     taken = {str(node.attrs["name"]) for node in (*opened.builder.inputs, *opened.builder.params)}
-    seed = opened.builder.input(_free(f"d_{opened.output}", taken), opened.value.tensor)
+    seed = opened.builder.input(free_name(f"d_{opened.output}", taken), opened.value.tensor)
     outputs = {f"d_{name}": node for name, node in opened.pulled(seed.node).items()}
-    layout = (opened.output, _by_variable("d_{}", opened.variables))
+    layout = (opened.output, by_variable("d_{}", opened.variables))
     return opened.finish({opened.output: opened.value, **outputs}, layout)
 
 
@@ -151,7 +95,7 @@ def jvp(f: Source, *, wrt: str | Sequence[str] | None = None, output: str | None
     >>> print(value, product)
     0.0 3.0
     """
-    opened = _open(f, wrt, output)
+    opened = opened_model(f, wrt, output)
     (tangent,) = opened.pushed(opened.directions(), [opened.value])
     product = f"{opened.output}_dot"
     return opened.finish({opened.output: opened.value, product: tangent}, (opened.output, product))
@@ -165,10 +109,10 @@ def hvp(f: Source, *, wrt: str | Sequence[str] | None = None, loss: str | None =
     >>> print(hvp("x**3")(x=2.0, x_dot=1.0))
     12.0
     """
-    opened = _open(f, wrt, loss, scalar=True)
+    opened = opened_model(f, wrt, loss, scalar=True)
     products = opened.pushed(opened.directions(), list(opened.gradient().values()))
     outputs = {f"hvp_{name}": node for name, node in zip(opened.variables, products, strict=True)}
-    return opened.finish(outputs, _by_variable("hvp_{}", opened.variables))
+    return opened.finish(outputs, by_variable("hvp_{}", opened.variables))
 
 
 def gauss_newton(f: Source, residual: str, *, wrt: str | Sequence[str] | None = None, loss: str | None = None) -> Model:
@@ -190,65 +134,22 @@ def gauss_newton(f: Source, residual: str, *, wrt: str | Sequence[str] | None = 
     >>> print(gauss_newton(text, "r")(x=[1.0, 3.0], x_dot=[1.0, 1.0]))
     [ 4. 36.]
     """
-    opened = _open(f, wrt, residual, protected=[residual])
+    opened = opened_model(f, wrt, residual, protected=[residual])
     (moved,) = opened.pushed(opened.directions(), [opened.value])
     if loss is not None:
         moved = opened.curved(loss, moved)
     products = opened.pulled(moved)
     outputs = {f"gnp_{name}": node for name, node in products.items()}
-    return opened.finish(outputs, _by_variable("gnp_{}", opened.variables))
+    return opened.finish(outputs, by_variable("gnp_{}", opened.variables))
 
 
-def _pushed(builder: Builder, tangents: Mapping[Node, Node], nodes: Sequence[Node]) -> list[Node]:
-    found = push_forward(builder, tangents, nodes)
-    return [found[node] if node in found else zeros(builder, node.tensor).node for node in nodes]
+def check_grad(f: Source, /, *args: Any, wrt: str | Sequence[str] | None = None, **inputs: Any) -> GradientReport:
+    """Compare the gradient of a scalar at a point with central differences, in float64; see `Model.check_grad`.
 
-
-def _open(
-    f: Source,
-    wrt: str | Sequence[str] | None,
-    output: str | None,
-    *,
-    scalar: bool = False,
-    protected: Sequence[str] = (),
-) -> _Opened:
-    model = f if isinstance(f, Model) else compile(f, gradient=False)
-    name = _output(model, output, scalar=scalar)
-    names = [wrt] if isinstance(wrt, str) else wrt
-    variables = variables_of(model.graph, model.source, names, (name,))
-    check_dependence(model.graph, [model.graph.outputs[name]], variables)
-    kept = {f"output {name}": model.graph.outputs[name] for name in protected}
-    graph, nodes, _ = stabilise(model.graph, {**variables, **kept})
-    builder = Builder(intern=True)
-    mapping = rebuild(graph, builder, step=apart(builder, nodes.values()))
-    found = {variable: mapping[nodes[variable]] for variable in variables}
-    return _Opened(model, builder, name, {key: mapping[node] for key, node in graph.outputs.items()}, found)
-
-
-def _output(model: Model, output: str | None, *, scalar: bool) -> str:
-    only = next(iter(model.graph.outputs)) if len(model.graph.outputs) == 1 else None
-    if scalar:
-        return losses_of(model.graph, model.source, output)[0]
-    wanted = output or only
-    (name,) = losses_of(model.graph, model.source, wanted if wanted is None else [wanted])
-    return name
-
-
-def _model(origin: Model, graph: Graph, layout: Layout) -> Model:
-    of = origin.provenance
-    # No file gives this module today: it was derived in Python.
-    provenance = replace(of, source=f"<derived from {of.source.strip('<>')}>", options=Options(gradient=False))
-    compiled = run_pipeline(graph, (), {})
-    return Model(origin.source, graph, origin.warnings, (), (), compiled, provenance, {}, layout)
-
-
-def _by_variable(pattern: str, variables: Mapping[str, Node]) -> Layout:
-    """The output of the only variable, or of several a dict."""
-    outputs = {name: pattern.format(name) for name in variables}
-    return next(iter(outputs.values())) if len(outputs) == 1 else outputs
-
-
-def _free(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name += "_"
-    return name
+    Examples
+    --------
+    >>> check_grad("sin(x) * y", x=0.3, y=2.0).ok
+    True
+    """
+    model = f if isinstance(f, Model) and f.losses and wrt is None else differentiated(f, wrt)
+    return model.check_grad(*args, **inputs)
