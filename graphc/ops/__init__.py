@@ -2,6 +2,8 @@
 
 from graphc.op import OPS
 from graphc.ops import (
+    decompositions,
+    einsum,
     elementwise,
     functions,
     gather,
@@ -9,16 +11,21 @@ from graphc.ops import (
     joining,
     leaves,
     linear_algebra,
+    matrix_functions,
     products,
     reductions,
     reshape,
     shapes,
     softmax,
+    sorting,
     sources,
+    triangles,
 )
 
 __all__ = [
     "OPS",
+    "decompositions",
+    "einsum",
     "elementwise",
     "functions",
     "gather",
@@ -26,10 +33,13 @@ __all__ = [
     "joining",
     "leaves",
     "linear_algebra",
+    "matrix_functions",
     "products",
     "reductions",
     "reshape",
     "shapes",
     "softmax",
+    "sorting",
     "sources",
+    "triangles",
 ]
