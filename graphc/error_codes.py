@@ -373,16 +373,9 @@ loss: Output = mean(encoder(X))
         "a generated module cannot be re-opened",
         "`graphc.load` reads the graph that a module carries as text when it is compiled `--with graph`; `graphc check`"
         " reads the header that says where the module comes from. Both must be as graphc has written them.",
-        """\
-import graphc
-graphc.load("digits.py")    # compiled without the graph
-""",
-        """\
-import graphc
-graphc.compile("digits.gc", with_=["graph"]).write("digits.py")
-graphc.load("digits.py")
-""",
-        "python",
+        "graphc compile digits.gc -o digits.py",
+        "graphc compile digits.gc -o digits.py --with graph",
+        "shell",
     ),
     "GC413": Explanation(
         "the model of a module is not there",
@@ -397,7 +390,7 @@ graphc.load("digits.py")
         "The model, its options or graphc itself have changed since the module was written, or the module was edited by"
         " hand. `graphc check` shows the difference; compiling again makes the module anew.",
         "graphc check digits.py",
-        "graphc compile digits.gc -o digits.py && graphc check digits.py",
+        "graphc compile digits.gc -o digits.py",
         "shell",
     ),
     "GC501": Explanation(

@@ -51,11 +51,13 @@ class Sample:
     """Operands and attributes on which generic tests try a structural op.
 
     ``operands`` are types (float operands are drawn from ``domain``), or ints and nested tuples of ints.
+    ``made`` turns the drawn operands into those that are used: well-conditioned or symmetric matrices.
     """
 
     operands: tuple[TensorType | int | tuple[object, ...], ...]
     attrs: Mapping[str, object] = field(default_factory=dict)
     domain: tuple[float, float] = (-2.0, 2.0)
+    made: Callable[..., Sequence[object]] | None = None
 
 
 @dataclass(frozen=True)

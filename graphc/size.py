@@ -169,6 +169,20 @@ def never_equal(left: Size, right: Size) -> bool:
     return at_least(difference, 1) is True or at_least(difference, 0) is False
 
 
+def smaller(left: Size, right: Size) -> Size | None:
+    """The smaller of two sizes; None where that depends on the values of their names.
+
+    Examples
+    --------
+    >>> n = named_size("N")
+    >>> smaller(n, n + 1), smaller(3, 2), smaller(n, 4)
+    (N, 2, None)
+    """
+    if at_least(right - left, 0):
+        return left
+    return right if at_least(left - right, 0) else None
+
+
 def _terms(size: Size) -> tuple[tuple[Monomial, int], ...]:
     if isinstance(size, SizeExpr):
         return size.terms

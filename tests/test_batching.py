@@ -20,8 +20,8 @@ from tests.ops.checks import Case, cases
 from tests.ops.test_generic import TRIED, _name
 
 COUNT = 3
-# They draw from one seed.
-WITHOUT = ("random_uniform", "random_normal")
+# The random ones draw from one seed; the others are refused by name until they have a rule.
+WITHOUT = ("random_uniform", "random_normal", "solve", "einsum", "tensordot", "median", "diag")
 
 
 def results_only(case: Case) -> Graph:

@@ -87,7 +87,16 @@ def as_strong(node: Node, text: ast.expr) -> ast.expr:
 def is_array(text: ast.expr) -> bool:
     """Whether the text of a scalar makes an array without axes, as some functions of NumPy do."""
     if isinstance(text, ast.Call) and isinstance(text.func, ast.Attribute):
-        made = text.func.attr in ("where", "reshape", "squeeze", "broadcast_to", "standard_normal", "random")
+        made = text.func.attr in (
+            "where",
+            "reshape",
+            "squeeze",
+            "broadcast_to",
+            "standard_normal",
+            "random",
+            "einsum",
+            "tensordot",
+        )
         return made or (text.func.attr == "astype" and is_array(text.func.value))
     return False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,10 +103,20 @@ def _stays_below(graph: Graph, node: Node, limit: Size) -> bool:
     if node.op in (OPS["argmax"], OPS["argmin"]):
         axis, x = node.attrs["axis"], graph.operands(node)[0].tensor
         return limit == (x.shape[axis] if isinstance(axis, int) else x.size)
+    order = _selection_of_order(graph, node)
+    if order is not None:
+        return limit == graph.operands(order)[0].tensor.shape[cast(int, order.attrs["axis"])]
     values = _constants(node)
     if values is None:
         return False
     return not values.size or (values.min() >= 0 and at_least(limit - int(values.max()), 1) is True)
+
+
+def _selection_of_order(graph: Graph, node: Node) -> Node | None:
+    """The argsort that all elements of an index come from; some of them may be left out."""
+    while node.op.flops == 0 and graph.operands(node):
+        node = graph.operands(node)[0]
+    return node if node.op is OPS["argsort"] else None
 
 
 def _constants(node: Node) -> NDArray[Any] | None:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Literal, cast
 
 from graphc.errors import GraphcError
+from graphc.frontends.calls import call_op
 from graphc.frontends.session import MAX_ITEMS, Session, failure
 from graphc.frontends.used import use_model
 from graphc.frontends.values import Arguments, Function, Instance, Primitive, describe
+from graphc.op import OPS
 from graphc.ops.leaves import Initializer
 from graphc.value import Value
 
@@ -125,6 +127,14 @@ def _instance(session: Session, arguments: Arguments) -> Instance:
     return Instance(arguments.values[0], arguments.values[1:], keywords, params, scope)
 
 
+def _einsum(session: Session, arguments: Arguments) -> object:
+    """The op has its operands first; people write the spec before them."""
+    if len(arguments.values) < 2 or arguments.keywords or not isinstance(arguments.values[0], str):
+        raise _refusal("einsum", arguments)
+    spec, *operands = arguments.values
+    return call_op(session, OPS["einsum"], Arguments(arguments.node, arguments.frame, (operands,), {"spec": spec}))
+
+
 def _refusal(name: str, arguments: Arguments) -> GraphcError:
     found = ", ".join(map(describe, arguments.values)) or "nothing"
     takes = PRIMITIVES[name].takes
@@ -158,6 +168,7 @@ PRIMITIVES: Mapping[str, Primitive] = {
         _plain("float", "number", _float, range(1, 2)),
         _plain("str", "number", _text, range(1, 2)),
         _plain("initializer", "kind, low, high", _initializer, range(3, 4)),
+        Primitive("einsum", "spec, x, ...", _einsum),
         Primitive("instance", "layer, ..., name=None", _instance),
         Primitive("use", "file, params=None, frozen=False, name=None", use_model),
     )

@@ -2,6 +2,8 @@
 
 from graphc.op import OPS
 from graphc.ops import (
+    decompositions,
+    einsum,
     elementwise,
     functions,
     gather,
@@ -9,19 +11,24 @@ from graphc.ops import (
     joining,
     leaves,
     linear_algebra,
+    matrix_functions,
     products,
     reductions,
     reshape,
     running,
     shapes,
     softmax,
+    sorting,
     sources,
     special,
+    triangles,
     trigonometry,
 )
 
 __all__ = [
     "OPS",
+    "decompositions",
+    "einsum",
     "elementwise",
     "functions",
     "gather",
@@ -29,13 +36,16 @@ __all__ = [
     "joining",
     "leaves",
     "linear_algebra",
+    "matrix_functions",
     "products",
     "reductions",
     "reshape",
     "running",
     "shapes",
     "softmax",
+    "sorting",
     "sources",
     "special",
+    "triangles",
     "trigonometry",
 ]

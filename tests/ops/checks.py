@@ -45,7 +45,8 @@ def cases(op: Op) -> Iterator[Case]:
     generator = np.random.default_rng(0)
     if op.elementwise is None:
         for sample in op.samples:
-            yield _case(op, [_drawn(operand, sample.domain, generator) for operand in sample.operands], sample)
+            drawn = [_drawn(operand, sample.domain, generator) for operand in sample.operands]
+            yield _case(op, [np.asarray(x) for x in sample.made(*drawn)] if sample.made else drawn, sample)
         return
     for shapes in SHAPES[op.arity or 0]:
         yield _case(op, elementwise_operands(op, shapes, generator), Sample(()))

@@ -1,0 +1,195 @@
+"""Decompositions of matrices, batched over leading axes as in NumPy: eigh, svd and qr, each with several results.
+
+Derivative rules: eigh Giles, 2008, 3.1; svd Townsend, Differentiating the Singular Value Decomposition, 2016; qr Walter
+and Lehmann, Algorithmic Differentiation of Linear Algebra Functions with Application in Optimum Experimental Design,
+2010. Eigenvectors of equal eigenvalues, and singular vectors of equal singular values, are not differentiable: a
+cotangent that depends on which of them were taken gives inf or NaN, one of the values alone does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphc.errors import TypeRuleError
+from graphc.numpy_text import call
+from graphc.op import OPS, Condition, Op, Sample, define
+from graphc.ops import batch_rules
+from graphc.ops.axes import described
+from graphc.ops.matrix_functions import cubic, like, read_triangle, refuse_non_square, transposed
+from graphc.ops.operand_text import as_float
+from graphc.size import Size, at_least, smaller
+from graphc.tensor_type import TensorType, TupleType, shape_text
+
+if TYPE_CHECKING:
+    from graphc.value import Value
+
+
+def _row(x: Value) -> Value:
+    return OPS["expand_dims"](x, axis=-2)
+
+
+def _column(x: Value) -> Value:
+    return OPS["expand_dims"](x, axis=-1)
+
+
+def _divided(x: Value, y: Value) -> Value:
+    """x / y, and 0 where both are 0: on the diagonal, and of equal values that the loss treats alike."""
+    neither = OPS["logical_and"](OPS["equal"](x, 0), OPS["equal"](y, 0))
+    return x / OPS["where"](neither, 1, y)
+
+
+def _part(y: Value, index: int) -> Value:
+    return OPS["item"](y, index=index)
+
+
+# eigh
+
+
+def _eigh_type(x: TensorType) -> TupleType:
+    refuse_non_square("eigh", x)
+    return TupleType((like(x, x.shape[-1]), like(x, *x.shape[-2:])))
+
+
+def _eigh_vjp(ct: Sequence[Value], y: Value, x: Value) -> tuple[Value]:
+    """V (diag(ct_w) + F ∘ (Vᵀ ct_V)) Vᵀ with F = 1 / (w_j - w_i), its symmetric part."""
+    w, v = _part(y, 0), _part(y, 1)
+    turn = transposed(v) @ ct[1]
+    mixed = _divided((turn - transposed(turn)) / 2, _row(w) - _column(w))
+    symmetric = (v * _row(ct[0]) + v @ mixed) @ transposed(v)
+    return (read_triangle(symmetric),)
+
+
+def _spread_out(x: NDArray[Any]) -> Sequence[NDArray[Any]]:
+    """Symmetric, with eigenvalues far from each other."""
+    return ((x + np.swapaxes(x, -1, -2)) / 4 + np.diag(3.0 * np.arange(1, x.shape[-1] + 1)),)
+
+
+def _tensor(*shape: int) -> TensorType:
+    return TensorType("float64", shape)
+
+
+EIGH = define(
+    Op(
+        "eigh",
+        1,
+        infer=_eigh_type,
+        numpy=lambda c, x: call("np.linalg.eigh", as_float(c, x)),
+        vjp=_eigh_vjp,
+        flops=lambda y, x: 10 * x.size * x.shape[-1],
+        convention="eigh reads the lower triangle of its operand, and its gradient is of that triangle",
+        samples=tuple(
+            Sample((_tensor(*shape),), domain=(-1.0, 1.0), made=_spread_out) for shape in ((3, 3), (2, 3, 3), (1, 1))
+        ),
+        batching=batch_rules.unchanged("eigh"),
+        doc="eigenvalues in ascending order and eigenvectors of symmetric matrices: two results",
+    )
+)
+
+
+# svd
+
+
+def _svd_type(x: TensorType) -> TupleType:
+    _refuse_non_matrix("svd", x)
+    rows, columns = x.shape[-2:]
+    rank = smaller(rows, columns)
+    if rank is None:
+        message = f"svd needs to know which is smaller, {rows} or {columns}"
+        raise TypeRuleError("GC203", message, "{0} " + described(x), {0: described(x)})
+    return TupleType((like(x, rows, rank), like(x, rank), like(x, rank, columns)))
+
+
+def _refuse_non_matrix(name: str, x: TensorType) -> None:
+    if x.ndim < 2:
+        message = f"{name} needs matrices, got {shape_text(x.shape)}"
+        raise TypeRuleError("GC203", message, "{0} " + described(x), {0: described(x)})
+
+
+def _svd_vjp(ct: Sequence[Value], y: Value, x: Value) -> tuple[Value]:
+    """U [(F ∘ skew(Uᵀ ct_U)) S + diag(ct_s) + S (F ∘ skew(Vᵀ ct_V))] Vᵀ with F = 1 / (s_j² - s_i²).
+
+    A matrix that is not square has a side beyond its singular vectors: (1 - U Uᵀ) ct_U S⁻¹ Vᵀ, or the same of V.
+    """
+    u, s, vh = (_part(y, k) for k in range(3))
+    gaps = (_row(s) - _column(s)) * (_row(s) + _column(s))
+    left, right = transposed(u) @ ct[0], vh @ transposed(ct[2])
+    inner = _divided(left - transposed(left), gaps) * _row(s) + _column(s) * _divided(right - transposed(right), gaps)
+    found = (u * _row(ct[1]) + u @ inner) @ vh
+    if u.shape[-2] != s.shape[-1]:
+        found = found + _divided(ct[0] - u @ left, _row(s)) @ vh
+    if vh.shape[-1] != s.shape[-1]:
+        found = found + u @ _divided(ct[2] - transposed(right) @ vh, _column(s))
+    return (found,)
+
+
+def _graded(x: NDArray[Any]) -> Sequence[NDArray[Any]]:
+    """Singular values far from each other and from 0."""
+    rows, columns = x.shape[-2:]
+    return (x / 2 + np.eye(rows, columns) * 3.0 * np.arange(1, columns + 1),)
+
+
+SVD = define(
+    Op(
+        "svd",
+        1,
+        infer=_svd_type,
+        numpy=lambda c, x: call("np.linalg.svd", as_float(c, x), full_matrices=False),
+        vjp=_svd_vjp,
+        flops=lambda y, x: 20 * x.size * x.shape[-1],
+        samples=tuple(
+            Sample((_tensor(*shape),), domain=(-1.0, 1.0), made=_graded)
+            for shape in ((3, 3), (4, 2), (2, 4), (2, 3, 2), (1, 1))
+        ),
+        batching=batch_rules.unchanged("svd"),
+        doc="U, s and Vh of the reduced singular value decomposition x = (U * s) @ Vh: three results",
+    )
+)
+
+
+# qr
+
+
+def _qr_type(x: TensorType) -> TupleType:
+    _refuse_non_matrix("qr", x)
+    rows, columns = x.shape[-2:]
+    if at_least(rows - columns, 0) is False:
+        message = f"qr needs at least as many rows as columns, got {shape_text(x.shape)}"
+        raise TypeRuleError("GC203", message, "{0} " + described(x), {0: described(x)})
+    return TupleType((like(x, rows, columns), like(x, columns, columns)))
+
+
+def _qr_conditions(x: TensorType) -> list[Condition]:
+    excess: Size = x.shape[-2] - x.shape[-1]
+    return [Condition(excess, "at_least", 0)] if at_least(excess, 0) is None else []
+
+
+def _qr_vjp(ct: Sequence[Value], y: Value, x: Value) -> tuple[Value]:
+    """(ct_Q + Q copyltu(R ct_Rᵀ - ct_Qᵀ Q)) R⁻ᵀ; copyltu mirrors the lower triangle."""
+    q, r = _part(y, 0), _part(y, 1)
+    turn = r @ transposed(ct[1]) - transposed(ct[0]) @ q
+    mirrored = OPS["tril"](turn) + transposed(OPS["tril"](turn, k=-1))
+    return (transposed(OPS["solve"](r, transposed(ct[0] + q @ mirrored))),)
+
+
+QR = define(
+    Op(
+        "qr",
+        1,
+        infer=_qr_type,
+        numpy=lambda c, x: call("np.linalg.qr", as_float(c, x)),
+        vjp=_qr_vjp,
+        flops=lambda y, x: cubic(y, x) * 4,
+        conditions=_qr_conditions,
+        convention="qr'(columns that depend on each other) raises numpy.linalg.LinAlgError, or is large",
+        samples=tuple(
+            Sample((_tensor(*shape),), domain=(-1.0, 1.0), made=_graded)
+            for shape in ((3, 3), (4, 2), (2, 3, 2), (1, 1))
+        ),
+        batching=batch_rules.unchanged("qr"),
+        doc="Q and R of the reduced decomposition x = Q @ R of matrices with at least as many rows as columns",
+    )
+)
