@@ -14,8 +14,11 @@ from graphc.frontends.values import Frame, Poison, Poisoned
 from graphc.op import OPS, Op
 from graphc.tensor_type import DTYPES
 
-INTERNAL = ("input", "param", "const", "size", "array", "item", "index", "scatter_slice", "gather", "scatter_add")
-"""Ops that the language reaches by declarations and brackets, not by name."""
+INTERNAL = (
+    *("input", "param", "const", "size", "array", "item", "index", "gather"),
+    *("scatter_slice", "scatter_add", "scatter_along_axis"),
+)
+"""Ops that the language reaches by declarations, brackets and derivatives, not by name."""
 
 DECLARING = ("Input", "Param", "Output")
 CONSTANTS: Mapping[str, object] = {

@@ -19,6 +19,7 @@ from graphc.numpy_text import call
 from graphc.op import OPS, Condition, Op, Sample, define
 from graphc.ops import batch_rules
 from graphc.ops.axes import described
+from graphc.ops.indexing import needed
 from graphc.ops.matrix_functions import cubic, like, read_triangle, refuse_non_square, transposed
 from graphc.ops.operand_text import as_float
 from graphc.size import Size, at_least, smaller
@@ -164,7 +165,7 @@ def _qr_type(x: TensorType) -> TupleType:
 
 def _qr_conditions(x: TensorType) -> list[Condition]:
     excess: Size = x.shape[-2] - x.shape[-1]
-    return [Condition(excess, "at_least", 0)] if at_least(excess, 0) is None else []
+    return [needed(excess, 0)] if at_least(excess, 0) is None else []
 
 
 def _qr_vjp(ct: Sequence[Value], y: Value, x: Value) -> tuple[Value]:

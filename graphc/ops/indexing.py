@@ -123,7 +123,7 @@ def item_conditions(items: Items, shape: Shape) -> list[Condition]:
         elif item != "tensor":
             wanted += [(item, 0), (size - item, 1)]
     undecided = dict.fromkeys(need for need in wanted if at_least(*need) is None)
-    return [_condition(*need) for need in undecided]
+    return [needed(*need) for need in undecided]
 
 
 def _slice_needs(item: Slice, size: Size) -> list[tuple[Size, int]]:
@@ -134,8 +134,8 @@ def _slice_needs(item: Slice, size: Size) -> list[tuple[Size, int]]:
     return [(item.stop, -1), (item.start - item.stop, 0), (size - item.start, 1)]
 
 
-def _condition(size: Size, bound: int) -> Condition:
-    """``N - 3 >= 0`` as people say it: ``N >= 3``."""
+def needed(size: Size, bound: int) -> Condition:
+    """The condition that a size is at least a number; ``N - 3 >= 0`` as people say it: ``N >= 3``."""
     constant = sum(c for monomial, c in size.terms if not monomial) if isinstance(size, SizeExpr) else 0
     return Condition(size - constant, "at_least", bound - constant)
 

@@ -28,12 +28,19 @@ def _matmul_type(x: TensorType, y: TensorType) -> TensorType:
     inner = y.shape[0] if y.ndim == 1 else y.shape[-2]
     if x.shape[-1] != inner:
         raise _inner_error(x, y, inner)
-    batch = _batch(x, y)
+    batch = batch_shape(x, y)
     dtype = promote([x.dtype, y.dtype])
     return TensorType("int64" if dtype == "bool" else dtype, (*batch, *x.shape[-2:-1], *y.shape[-1:] * (y.ndim > 1)))
 
 
-def _batch(x: TensorType, y: TensorType) -> Shape:
+def batch_shape(x: TensorType, y: TensorType) -> Shape:
+    """The leading axes of the result for two stacks of matrices.
+
+    Raises
+    ------
+    TypeRuleError
+        GC202 when they do not broadcast.
+    """
     try:
         return broadcast_shapes([x.shape[:-2], y.shape[:-2]])
     except TypeRuleError as refusal:

@@ -18,10 +18,11 @@ from graphc.numpy_text import call
 from graphc.op import OPS, Op, Sample, define
 from graphc.ops import batch_rules
 from graphc.ops.axes import described, unbroadcast
+from graphc.ops.linear_algebra import batch_shape
 from graphc.ops.operand_text import as_float
 from graphc.ops.reductions import float_of
 from graphc.size import Size
-from graphc.tensor_type import TensorType, TupleType, broadcast_shapes, promote, shape_text
+from graphc.tensor_type import TensorType, TupleType, promote, shape_text
 
 if TYPE_CHECKING:
     from graphc.value import Value
@@ -111,7 +112,7 @@ def _solve_type(a: TensorType, b: TensorType) -> TensorType:
     dtype = promote([float_of(a), float_of(b)])
     if b.ndim == 1:
         return TensorType(dtype, a.shape[:-1])
-    return TensorType(dtype, (*broadcast_shapes([a.shape[:-2], b.shape[:-2]]), *b.shape[-2:]))
+    return TensorType(dtype, (*batch_shape(a, b), *b.shape[-2:]))
 
 
 def _solve_vjp(ct: Value, y: Value, a: Value, b: Value) -> tuple[Value, Value]:

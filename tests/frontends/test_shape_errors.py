@@ -56,6 +56,25 @@ MATMUL: tuple[Row, ...] = (
     ("1 + A @ C", "GC201", "A @ C", "A C", "got 4 and M"),
 )
 
+ALGEBRA: tuple[Row, ...] = (
+    ('einsum("ij,jk->ik", A, B)', "GC203", "", "A B", "one size for j, got 4 and 3"),
+    ('einsum("ij,ij,ij", A, A, C)', "GC203", "", "A C", "one size for i, got N and M"),
+    ('einsum("ijk", A)', "GC203", "", "A", "einsum's ijk is of 3 axes, got 2"),
+    ("tensordot(A, B, 1)", "GC203", "", "A B", "got 4 on axis 1 and 3 on axis 0"),
+    ("tensordot(A, v, axes=2)", "GC203", "", "A v", "a number of axes, or as many axes of each operand, got 2"),
+    ("sort(s)", "GC203", "", "s", "there is no axis -1 in a tensor with 0 axes"),
+    ("argsort(A, axis=2)", "GC203", "", "A", "there is no axis 2 in a tensor with 2 axes"),
+    ("take_along_axis(A, k)", "GC203", "", "A k", "equal shapes but for axis 1, got N×4 and N"),
+    ("median(A, axis=2)", "GC203", "", "A", "there is no axis 2 in a tensor with 2 axes"),
+    ("median(zero)", "GC203", "", "zero", "median of no elements"),
+    ("norm(T, axis=3)", "GC203", "", "T", "there is no axis 3 in a tensor with 3 axes"),
+    ("solve(A, v)", "GC203", "", "A v", "solve needs square matrices, got N×4"),
+    ("solve(A.T @ A, w)", "GC203", "", f"w {LINE}", "a right side with 4 rows, got 5"),
+    ("solve(stack([A.T @ A, A.T @ A]), stack([A.T, A.T, A.T]))", "GC202", "", f"{LINE}", "before the last two axes"),
+    ("svd(A)[0]", "GC203", "svd(A)", "A", "which is smaller, N or 4"),
+    ("qr(T)[0]", "GC203", "qr(T)", "T", "at least as many rows as columns, got 2×3×4"),
+)
+
 STRUCTURAL: tuple[Row, ...] = (
     ("concatenate([A, B])", "GC203", "", "A B", "equal shapes but for axis 0, got N×4 and 3×N"),
     ("concatenate([A, v])", "GC203", "", "A v", "got N×4 and 4"),
@@ -156,11 +175,11 @@ NAMED: tuple[Row, ...] = (
     ("relu(A) + relu(w)", "GC202", "", f"{LINE}", "shapes N×4 and 5 do not broadcast"),
 )
 
-ROWS = (*MATMUL, *STRUCTURAL, *INDEXING, *LIBRARY, *_broadcasting(), *NAMED)
+ROWS = (*MATMUL, *ALGEBRA, *STRUCTURAL, *INDEXING, *LIBRARY, *_broadcasting(), *NAMED)
 
 # Of these no shape is wrong: they take any, or only the language makes them.
 ANY_SHAPE = ("cast", "stop_gradient")
-INTERNAL = ("scatter_add", "scatter_slice", "item", "input", "param", "const", "size", "array")
+INTERNAL = ("scatter_add", "scatter_along_axis", "scatter_slice", "item", "input", "param", "const", "size", "array")
 
 
 @pytest.mark.parametrize(("text", "code", "part", "shown", "message"), ROWS, ids=[row[0] for row in ROWS])
