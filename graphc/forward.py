@@ -113,7 +113,9 @@ def _transposed(builder: Builder, node: Node, moving: Mapping[int, Node]) -> Tan
     """``u -> vjp(u)`` is linear and its transpose pushes forward: the gradient of ``<vjp(u), tangents>`` by u."""
     assert node.op.vjp is not None, f"{node.op} has no derivative rule"
     types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
-    places = [builder.placeholder(type) for type in types]
+    # Linear, so the transpose is the same at every u; a VJP need not look linear (expm's is an expm), so u is zeros.
+    zero = builder.constant(0.0, types[0].dtype).node
+    places = [builder.value(builder.fresh(OPS["broadcast_to"], (zero,), {"shape": type.shape}, type)) for type in types]
     operands = [builder.value(operand) for operand in builder.operands(node)]
     ct = tuple(places) if isinstance(node.type, TupleType) else places[0]
     pulled = node.op.vjp(ct, builder.value(node), *operands, **node.attrs)
