@@ -7,6 +7,7 @@ result has it too.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from string import ascii_letters
 from typing import TypeAlias, cast
 
 from graphc.op import OPS
@@ -60,7 +61,7 @@ def later_axes(name: str) -> Rule:
 
 
 def position(name: str) -> Rule:
-    """For argmax and argmin, which without an axis count through all elements."""
+    """For argmax, argmin and median, which without an axis count through all elements."""
 
     def rule(values: Sequence[Value], batched: Sequence[bool], *, axis: int | None, keepdims: bool) -> Value:
         (x,) = values
@@ -106,8 +107,27 @@ def matmul(values: Sequence[Value], batched: Sequence[bool]) -> Value:
     y = OPS["expand_dims"](y, axis=-1) if right == 1 else y
     ndim = max(left, right, 2)
     x, y = (aligned(value, ndim) if has else value for value, has in zip((x, y), batched, strict=True))
-    product = OPS["matmul"](x, y)
-    return OPS["squeeze"](product, axis=-2 if left == 1 else -1) if 1 in (left, right) else product
+    found = OPS["matmul"](x, y)
+    return OPS["squeeze"](found, axis=-2 if left == 1 else -1) if 1 in (left, right) else found
+
+
+def einsum(values: Sequence[Value], batched: Sequence[bool], *, spec: str) -> Value:
+    """One more label, in front of the operands that have the batch and of the result."""
+    inputs, _, output = spec.partition("->")
+    label = next(letter for letter in ascii_letters if letter not in spec)
+    terms = [label + term if has else term for term, has in zip(inputs.split(","), batched, strict=True)]
+    return OPS["einsum"](*values, spec=f"{','.join(terms)}->{label}{output}")
+
+
+def solve(values: Sequence[Value], batched: Sequence[bool]) -> Value:
+    """The batch comes before other leading axes; a vector becomes a column."""
+    a, b = values
+    vector = b.ndim - batched[1] == 1
+    b = OPS["expand_dims"](b, axis=-1) if vector else b
+    ndim = max(a.ndim - batched[0], b.ndim - batched[1])
+    a, b = (aligned(value, ndim) if has else value for value, has in zip((a, b), batched, strict=True))
+    found = OPS["solve"](a, b)
+    return OPS["squeeze"](found, axis=-1) if vector else found
 
 
 def gather(values: Sequence[Value], batched: Sequence[bool], *, items: Items) -> Value:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from graphc.errors import TypeRuleError
 from graphc.numpy_text import call, fill, method
 from graphc.op import OPS, Op, OpCall, Sample, define
+from graphc.ops import batch_rules
 from graphc.ops.axes import described, normalize_axis, quoted
 from graphc.ops.operand_text import as_float
 from graphc.size import Size
@@ -183,6 +184,7 @@ EINSUM = define(
         numpy=_einsum_text,
         vjp=_einsum_vjp,
         normalize=_einsum_attrs,
+        batching=batch_rules.einsum,
         # Attributes are not known here: at least that many.
         flops=lambda y, *operands: 2 * sum((x.size for x in operands), y.size),
         label="einsum",
@@ -246,6 +248,12 @@ def _tensordot_text(c: OpCall, x: ast.expr, y: ast.expr, *, axes: Pairs) -> ast.
     return call("np.tensordot", *_settled(c, (x, y)), axes=count if neighbours else axes)
 
 
+def _tensordot_batching(values: Sequence[Value], batched: Sequence[bool], *, axes: Pairs) -> Value:
+    """As einsum, which has batches."""
+    x, y = (TensorType(value.type.dtype, value.shape[has:]) for value, has in zip(values, batched, strict=True))
+    return batch_rules.einsum(values, batched, spec=_tensordot_spec(x, y, axes))
+
+
 TENSORDOT = define(
     Op(
         "tensordot",
@@ -254,6 +262,7 @@ TENSORDOT = define(
         numpy=_tensordot_text,
         vjp=lambda ct, y, a, b, *, axes: _einsum_vjp(ct, y, a, b, spec=_tensordot_spec(a.type, b.type, axes)),
         normalize=_tensordot_attrs,
+        batching=_tensordot_batching,
         flops=lambda z, x, y: 2 * (x.size + y.size + z.size),
         samples=(
             Sample(

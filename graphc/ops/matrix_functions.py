@@ -131,6 +131,7 @@ SOLVE = define(
         infer=_solve_type,
         numpy=lambda c, a, b: call("np.linalg.solve", as_float(c, a), as_float(c, b, 1)),
         vjp=_solve_vjp,
+        batching=batch_rules.solve,
         flops=cubic,
         convention="solve of a singular matrix raises numpy.linalg.LinAlgError",
         samples=tuple(

@@ -203,6 +203,7 @@ MEDIAN = define(
         numpy=_median_text,
         vjp=_median_vjp,
         normalize=_median_attrs,
+        batching=batch_rules.position("median"),
         flops=lambda y, x: x.size * 20,
         conditions=_median_conditions,
         convention="ties of median: the first of the elements in the middle get the cotangent",

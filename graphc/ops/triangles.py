@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from graphc.errors import TypeRuleError
@@ -92,6 +93,25 @@ def _diag_vjp(ct: Value, y: Value, x: Value, *, k: int) -> tuple[Value]:
     return (OPS["pad"](placed, pad_width=((0, rows - used[0]), (0, columns - used[1]))),)
 
 
+def _diag_batching(values: Sequence[Value], batched: Sequence[bool], *, k: int) -> Value:
+    """Of matrices one row and column of indices; of vectors the place of each in a matrix of zeros."""
+    (x,) = values
+    places = x.builder.apply(OPS["arange"], (), {"stop": _diag_length(x, k)})
+    rows, columns = (places + max(-k, 0), places + max(k, 0)) if k else (places, places)
+    items = (slice(None), "tensor", "tensor")
+    if x.ndim == 3:
+        return OPS["gather"](x, rows, columns, items=items)
+    side = x.shape[1] + abs(k)
+    return OPS["scatter_add"](x, rows, columns, items=items, shape=(x.shape[0], side, side), unique=True)
+
+
+def _diag_length(x: Value, k: int) -> Size:
+    one = TensorType(x.type.dtype, x.shape[1:])
+    length = x.shape[1] if one.ndim == 1 else _diagonal_length(one, k)
+    assert length is not None
+    return length
+
+
 _DIAGONALS: tuple[tuple[tuple[int, ...], int], ...] = (
     *(((3,), 0), ((3,), 1), ((2,), -2), ((3, 3), 0), ((3, 3), 1)),
     *(((2, 4), 1), ((4, 2), 0), ((2, 5), 4), ((4, 3), -2)),
@@ -108,6 +128,7 @@ DIAG = define(
             else method(call("np.diag", x, k=k or None), "copy")
         ),
         vjp=_diag_vjp,
+        batching=_diag_batching,
         normalize=_offset_attrs,
         linear=True,
         conditions=_diag_conditions,
