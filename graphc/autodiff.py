@@ -245,7 +245,7 @@ def _operand_cotangents(
         results = node.op.vjp(ct, builder.value(node), *values, **node.attrs)
         found = {p: results[p] for p in wanted}
         if isinstance(ct, Value) and not node.op.linear:
-            kept = through(guard, node.op.linear)
+            kept = through(guard, False)
             found = {p: value and guarded(kept, ct, value) for p, value in found.items()}
     return [(p, (None, value.node)) for p, value in found.items() if value is not None]
 

@@ -12,8 +12,7 @@ from graphc.compiler import Layout, Model
 from graphc.graph import Node
 from graphc.op import OPS
 from graphc.opened import Opened, Source, by_variable, derived, opened_model, pushed
-from graphc.partition import NOMINAL_SIZE
-from graphc.size import Size, size_names, substitute
+from graphc.partition import nominal
 from graphc.tensor_type import Shape, TensorType
 from graphc.value import Value
 
@@ -156,12 +155,6 @@ def _reshaped(value: Value, shape: Shape) -> Value:
 
 def _sides(opened: Opened) -> tuple[dict[str, Node], dict[str, Node]]:
     """The variables whose Jacobian is found by rows, and by columns."""
-    rows = _nominal(opened.value.tensor.size)
-    columns = {name: node for name, node in opened.variables.items() if _nominal(node.tensor.size) < rows}
+    rows = nominal(opened.value.tensor.size)
+    columns = {name: node for name, node in opened.variables.items() if nominal(node.tensor.size) < rows}
     return {name: node for name, node in opened.variables.items() if name not in columns}, columns
-
-
-def _nominal(size: Size) -> int:
-    found = substitute(size, dict.fromkeys(size_names(size), NOMINAL_SIZE))
-    assert isinstance(found, int)
-    return found

@@ -106,6 +106,20 @@ def reached(graph: Graph, roots: Iterable[Node]) -> list[Node]:
     return list(live)
 
 
+def nominal(size: Size) -> int:
+    """A size as a number to compare costs by: every named size counts for `NOMINAL_SIZE`.
+
+    Examples
+    --------
+    >>> from graphc.size import named_size
+    >>> nominal(2 * named_size("N") + 1)
+    513
+    """
+    found = substitute(size, dict.fromkeys(size_names(size), NOMINAL_SIZE))
+    assert isinstance(found, int)
+    return found
+
+
 def _dependents(graph: Graph, seeds: Sequence[Node]) -> set[Node]:
     found = set(seeds)
     for node in graph.nodes:
@@ -190,11 +204,7 @@ def _repeatable(node: Node, forward: set[Node]) -> bool:
 
 
 def _bytes(node: Node) -> int:
-    count: Size = 1
-    for size in node.tensor.shape:
-        count = count * substitute(size, dict.fromkeys(size_names(size), NOMINAL_SIZE))
-    assert isinstance(count, int)
-    return max(count, 1) * _ITEM_BYTES[node.tensor.dtype]
+    return max(nominal(node.tensor.size), 1) * _ITEM_BYTES[node.tensor.dtype]
 
 
 def _residual_names(graph: Graph, kept: Sequence[Node], taken: Sequence[str]) -> dict[str, Node]:
