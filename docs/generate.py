@@ -16,7 +16,8 @@ from docs.markdown_text import code, table
 from docs.operations_page import operations_page
 from graphc import tensor_type
 from graphc.backends import drawing
-from graphc.backends.dot import View, dot
+from graphc.backends.dot import dot
+from graphc.backends.picture import View
 from graphc.frontends import arithmetic, elementwise, session
 from graphc.frontends.library import library
 from graphc.ops import joining
