@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import sympy
 
     from graphc.backends.dot import Look
+    from graphc.derivation import Derivation
     from graphc.evaluated import Evaluated
     from graphc.rewrite.engine import Firing
 
@@ -348,6 +349,34 @@ class Model:
             given |= source if isinstance(source, Mapping) else read_npz(source)
         point = point_of(self, {**given, **values}, {}, 0)
         return evaluated(self.name, self.joint if self.losses else self.graph, point.params, point.inputs)
+
+    def derive(self, *names: str) -> Derivation:
+        """The derivation of the gradient, the chain rule written out step by step.
+
+        Parameters
+        ----------
+        *names : str
+            The variables to derive by; all by default.
+
+        Raises
+        ------
+        ValueError
+            When the model has no scalar loss, or is not differentiated by one of them.
+
+        Examples
+        --------
+        >>> print(compile("sin(x * y)").derive("x"))
+        v₁ = x · y
+        f = sin(v₁)
+        ∂f/∂f = 1
+        ∂f/∂v₁ = ∂f/∂f · cos(v₁)    (derivative of sin)
+        ∂f/∂x = ∂f/∂v₁ · y          (product rule)
+        """
+        from graphc.derivation import derive
+
+        if not self.losses:
+            raise ValueError("expected a scalar loss to derive, found none")
+        return derive(self.joint, names or self.variables)
 
     def to_sympy(self, output: str | None = None) -> sympy.Expr:
         """An output, or a derivative, of a model of scalars as a SymPy expression.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from graphc.backends.dot import Look
+    from graphc.derivation import Derivation
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +92,14 @@ class Evaluated:
         from graphc.backends.drawing import draw
 
         return draw(path, self, title=self.name, **look)
+
+    def derive(self, *names: str) -> Derivation:
+        """The derivation of the gradient with the numbers put in; see `graphc.Model.derive`."""
+        from graphc.derivation import derive
+
+        if self.joint is None:
+            raise ValueError("expected a scalar loss to derive, found none")
+        return derive(self.joint, names or tuple(self.joint.gradients), self)
 
     def __repr__(self) -> str:
         return f"<graphc values of {len(self.values)} nodes at {', '.join(self._leaves)}>"

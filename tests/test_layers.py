@@ -45,6 +45,7 @@ LAYERS = (
     "targets",
     "provenance",
     "point",
+    "derivation",
     "evaluated",
     "compiler",
     "opened",
