@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from graphc.backends.dot import Style
     from graphc.backends.picture import View
     from graphc.compiler import Model
+    from graphc.derivation import Derivation
+    from graphc.evaluated import Evaluated
     from graphc.graph import Graph
     from graphc.point import Point
 
@@ -213,6 +215,10 @@ def compile_(
 @click.option("--joint", "graph", flag_value="joint", help="The model and its gradient, before any rewriting.")
 @click.option("--compiled", "graph", flag_value="compiled", help="What the value and the gradient are emitted from.")
 @click.option("--rewrites", is_flag=True, help="The rules that fired, and where, instead of the graph.")
+@click.option("--maths", is_flag=True, help="The derivation of the gradient, the chain rule step by step.")
+@click.option("--simplified", is_flag=True, help="With --maths: what comes out in the end, as the module computes it.")
+@click.option("--latex", is_flag=True, help="With --maths: as LaTeX.")
+@_AT
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show(
     file: str | None,
@@ -220,6 +226,10 @@ def show(
     output_format: str,
     graph: str | None,
     rewrites: bool,
+    maths: bool,
+    simplified: bool,
+    latex: bool,
+    at: Sequence[str],
     as_json: bool,
     **target: Unpack[Target],
 ) -> None:
@@ -231,16 +241,38 @@ def show(
       graphc show model.gc
       graphc show -e "(x + y) * z" --joint                with the gradient
       graphc show model.gc --rewrites                     what the compiler simplified
+      graphc show -e "(x + y) * z" --maths --at x=2,y=3,z=4
+      graphc show model.gc --maths --simplified --latex
     """
-    if graph is None and not rewrites:
+    if graph is None and not rewrites and not maths:
         target["no_gradient"] = True
     model = load(file, expression, output_format, target)
+    if maths:
+        _need_gradient(model, "--maths")
+        derivation = _derivation(model, at, simplified)
+        click.echo(derivation.latex if latex else derivation.text)
+        return
     if rewrites:
         rows = [{"rule": firing.rule, "place": str(firing.span or "")} for firing in model.rewrites]
         text = "\n".join(f"{row['rule']}  {row['place']}".rstrip() for row in rows) or "no rule fired"
         click.echo(json.dumps(rows, indent=1) if as_json else text)
         return
     _show_graph(_chosen_graph(model, graph), as_json)
+
+
+def _derivation(model: Model, at: Sequence[str], simplified: bool) -> Derivation:
+    if at and simplified:
+        raise click.UsageError("--simplified has no numbers to put in, expected it without --at")
+    return _at(model, at).derive() if at else model.derive(simplified=simplified)
+
+
+def _at(model: Model, values: Sequence[str]) -> Evaluated:
+    from graphc.point import read_values
+
+    try:
+        return model.at(read_values(values))
+    except (ValueError, TypeError, OSError) as fault:
+        raise click.UsageError(str(fault)) from None
 
 
 def _chosen_graph(model: Model, name: str | None) -> Graph:
@@ -345,7 +377,6 @@ def draw(
     """
     from graphc.backends.dot import Look, dot
     from graphc.backends.drawing import draw, picture_format
-    from graphc.point import read_values
 
     if output != "-":
         guarded(lambda: picture_format(output), output_format)
@@ -355,11 +386,7 @@ def draw(
     look = Look(view=view or ("joint" if model.losses else "forward"), style=style, theme=theme, step=step)
     if look["view"] != "forward":
         _need_gradient(model, f"--view {view}")
-    try:
-        plain = model.joint if model.losses else model.graph
-        drawn = model.at(read_values(at)) if at else plain
-    except (ValueError, TypeError, OSError) as fault:
-        raise click.UsageError(str(fault)) from None
+    drawn = _at(model, at) if at else model.joint if model.losses else model.graph
     if output == "-":
         click.echo(dot(drawn, title=model.name, **look), nl=False)
     else:

@@ -350,13 +350,15 @@ class Model:
         point = point_of(self, {**given, **values}, {}, 0)
         return evaluated(self.name, self.joint if self.losses else self.graph, point.params, point.inputs)
 
-    def derive(self, *names: str) -> Derivation:
+    def derive(self, *names: str, simplified: bool = False) -> Derivation:
         """The derivation of the gradient, the chain rule written out step by step.
 
         Parameters
         ----------
         *names : str
             The variables to derive by; all by default.
+        simplified : bool
+            Instead of the steps, what comes out of them in the end, as the module computes it: all variables.
 
         Raises
         ------
@@ -372,10 +374,12 @@ class Model:
         ∂f/∂v₁ = ∂f/∂f · cos(v₁)    (derivative of sin)
         ∂f/∂x = ∂f/∂v₁ · y          (product rule)
         """
-        from graphc.derivation import derive
+        from graphc.derivation import closed_forms, derive
 
-        if not self.losses:
+        if self.compiled.value_and_grad is None:
             raise ValueError("expected a scalar loss to derive, found none")
+        if simplified:
+            return closed_forms(self.compiled.value_and_grad, self.losses[0], self.variables)
         return derive(self.joint, names or self.variables)
 
     def to_sympy(self, output: str | None = None) -> sympy.Expr:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,7 +14,7 @@ from graphc.autodiff import Edge, Joint
 from graphc.backends import maths
 from graphc.backends.maths import Term
 from graphc.backends.numbers import number
-from graphc.graph import Node
+from graphc.graph import Graph, Node
 from graphc.steps import Kind, Step, forward_nodes, is_constant, steps_of
 
 if TYPE_CHECKING:
@@ -145,6 +146,61 @@ def derivation_lines(joint: Joint, at: Evaluated | None = None) -> tuple[Line, .
     """The lines of all steps that are about more than a given leaf."""
     whole = set(joint.graph.nodes)
     return tuple(_Writer(joint, at).lines(whole, whole))
+
+
+def closed_forms(graph: Graph, loss: str, variables: Sequence[str]) -> Derivation:
+    """The values and gradients of a simplified graph in one formula each, as its module computes them.
+
+    Parameters
+    ----------
+    graph : Graph
+        Its outputs are the loss and ``d_<variable>``.
+    loss : str
+    variables : sequence of str
+    """
+    users = Counter(operand for operands in graph.operand_table.values() for operand in operands)
+    known = _symbols(graph, loss, variables)
+    taken = {term.text for term in known.values()}
+    fresh = (term for k in range(1, len(graph.nodes) + 2) if (term := maths.symbol(f"v{k}")).text not in taken)
+    found: dict[Node, Term] = {}
+    lines = []
+    for node in graph.nodes:
+        formula = known[node] if node in known and not graph.operands(node) else _constant(node)
+        if operands := graph.operands(node):
+            formula = maths.applied(graph, node, [found[operand] for operand in operands])
+        named = node in known or (users[node] > 1 and not node.op.implicit)
+        found[node] = (known.get(node) or next(fresh)) if operands and named else formula
+        if operands and named:
+            lines.append(
+                Line("backward" if found[node].text.startswith("∂") else "forward", node, "", (found[node], formula))
+            )
+    return Derivation(loss, tuple(variables), tuple(lines))
+
+
+def _symbols(graph: Graph, loss: str, variables: Sequence[str]) -> dict[Node, Term]:
+    """The user's names of values, and of gradients where it is clear which value each belongs to."""
+    of = maths.symbol(loss)
+    values = [(graph.name(node), node) for node in graph.nodes if graph.name(node) and not _is_gradient(graph, node)]
+    found = dict(_primed(values))
+    gradients = [(graph.name(node)[2:], node) for node in graph.nodes if _is_gradient(graph, node)]
+    times, met = Counter(name for name, _ in values), Counter(name for name, _ in gradients)
+    # The gradients of a name that is bound again come in the opposite order.
+    paired = [(name, node) for name, node in reversed(gradients) if times[name] == met[name]]
+    found |= {node: maths.partial(of, term) for node, term in _primed(paired)}
+    return found | {graph.outputs[f"d_{name}"]: maths.partial(of, maths.symbol(name)) for name in variables}
+
+
+def _is_gradient(graph: Graph, node: Node) -> bool:
+    leaf = node.op.name in ("input", "param")
+    return graph.name(node).startswith("d_") and not leaf
+
+
+def _primed(named: Sequence[tuple[str, Node]]) -> Iterator[tuple[Node, Term]]:
+    """Symbols for names; one that is bound again gets a prime each time."""
+    times: Counter[str] = Counter()
+    for name, node in named:
+        yield node, maths.primed(maths.symbol(name), times[name])
+        times[name] += 1
 
 
 def _needed(joint: Joint, wanted: Sequence[str]) -> set[Node]:
@@ -294,11 +350,8 @@ class _Writer:
         taken = {name for names in self.graph.names.values() for name in names}
         fresh = (name for k in range(1, len(self.graph.nodes) + 2) if (name := f"v{k}") not in taken)
         outputs = {node: name for name, node in self.graph.outputs.items() if node in self.forward}
-        names = {}
-        for node in self.graph.nodes:
-            if node in self.forward and not is_constant(node):
-                names[node] = maths.symbol(outputs.get(node) or self.graph.name(node) or next(fresh))
-        return names
+        nodes = [node for node in self.graph.nodes if node in self.forward and not is_constant(node)]
+        return dict(_primed([(outputs.get(node) or self.graph.name(node) or next(fresh), node) for node in nodes]))
 
 
 def number_term(value: np.ndarray) -> Term:

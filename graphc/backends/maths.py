@@ -19,6 +19,7 @@ _LATEX_FUNCTIONS = frozenset(
     {"sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "coth", "exp", "log", "max", "min", "det"}
 )
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _NAME = re.compile(r"(.*?[^\d_])_?(\d+)")
 _LATEX_SPECIAL = {letter: rf"\{letter}" for letter in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
@@ -84,6 +85,21 @@ def symbol(name: str) -> Term:
         f"<msub>{mathml}<mn>{index}</mn></msub>",
         f"{letter}{index.translate(_SUBSCRIPTS)}",
     )
+
+
+def primed(term: Term, count: int) -> Term:
+    """A symbol with primes; more than three are counted.
+
+    Examples
+    --------
+    >>> primed(symbol("Z"), 2).text, primed(symbol("h"), 4).latex
+    ('Z″', 'h^{(4)}')
+    """
+    if not count:
+        return term
+    marks = "′″‴"[count - 1] if count <= 3 else f"⁽{count}⁾".translate(_SUPERSCRIPTS)
+    latex = "'" * count if count <= 3 else f"^{{({count})}}"
+    return Term(term.latex + latex, f"<msup>{term.mathml}<mo>{marks}</mo></msup>", term.text + marks)
 
 
 def numeral(text: str) -> Term:
@@ -223,6 +239,8 @@ def matrix(rows: Sequence[Sequence[Term]]) -> Term:
 def applied(graph: Graph, node: Node, operands: Sequence[Term]) -> Term:
     """What a node computes, in the terms of its operands; the op's label says how it is written."""
     label = node.op.label
+    if node.op.implicit:
+        return operands[0]
     if len(operands) == 2 and not node.attrs:
         left, right = operands
         if label in _INFIX:
