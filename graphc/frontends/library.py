@@ -11,7 +11,7 @@ from graphc.frontends.syntax import illegal
 from graphc.frontends.values import Function
 from graphc.source import Source
 
-FILES = ("activations.gc", "layers.gc", "losses.gc", "initializers.gc", "functions.gc", "algebra.gc")
+FILES = ("activations.gc", "layers.gc", "convolution.gc", "losses.gc", "initializers.gc", "functions.gc", "algebra.gc")
 
 
 @cache
@@ -33,6 +33,11 @@ def library() -> Mapping[str, Function]:
                 assert definition.name not in functions, definition.name
                 functions[definition.name] = Function(definition, source, None, _defaults(definition.args))
     return functions
+
+
+def public_library() -> Mapping[str, Function]:
+    """Those that are for models; names that start with an underscore are for other functions of the library."""
+    return {name: function for name, function in library().items() if not name.startswith("_")}
 
 
 def _defaults(arguments: ast.arguments) -> dict[str, object]:
