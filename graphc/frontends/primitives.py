@@ -7,6 +7,7 @@ from typing import Literal, cast
 
 from graphc.errors import GraphcError
 from graphc.frontends.calls import call_op
+from graphc.frontends.scan import SCAN
 from graphc.frontends.session import MAX_ITEMS, Session, failure
 from graphc.frontends.used import use_model
 from graphc.frontends.values import Arguments, Function, Instance, Primitive, describe
@@ -168,6 +169,7 @@ PRIMITIVES: Mapping[str, Primitive] = {
         _plain("float", "number", _float, range(1, 2)),
         _plain("str", "number", _text, range(1, 2)),
         _plain("initializer", "kind, low, high", _initializer, range(3, 4)),
+        SCAN,
         Primitive("einsum", "spec, x, ...", _einsum),
         Primitive("instance", "layer, ..., name=None", _instance),
         Primitive("use", "file, params=None, frozen=False, name=None", use_model),
