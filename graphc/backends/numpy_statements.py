@@ -156,7 +156,7 @@ class Body:
         for name, node in outputs.items():
             root, fresh = self._origin(node)
             value = self.strong(node)
-            unchanging = node.op in _GIVEN and not node.tensor.shape
+            unchanging = not node.tensor.shape and (node.op in _GIVEN or node in self._own_memory)
             shared = root in seen or not fresh
             found[name] = method(value, "copy") if shared and not unchanging else value
             seen.add(root)
@@ -324,7 +324,8 @@ class Body:
             {arrays[k]: inside.strong(out) for k, out in enumerate(outputs) if k in arrays},
             variable,
         )
-        self.statements.append(Loop(range_text(variable, scan.length, reverse=scan.reverse), tuple(body), comment))
+        if body:
+            self.statements.append(Loop(range_text(variable, scan.length, reverse=scan.reverse), tuple(body), comment))
         self._settle_memory(node, scan, items, inside)
 
     def _carry_variable(self, item: Node | None, wanted: str) -> str:

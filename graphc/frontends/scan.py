@@ -23,6 +23,7 @@ from graphc.graph import Graph, Node
 from graphc.op import OPS
 from graphc.ops.scan_steps import arranged, reached
 from graphc.size import Size
+from graphc.source import Span
 from graphc.tensor_type import TensorType
 from graphc.value import Value
 
@@ -181,11 +182,24 @@ def _traced(function: FunctionType, given: list[object]) -> object:
         if isinstance(value, Value):
             value.builder.name(value.node, name)
     result = function(*map(traced, given))
-    return handed(trace, result, *_anywhere(trace))
+    return handed(trace, result, *trace.here(()))
 
 
-def _anywhere(trace: CallSites) -> tuple[ast.Call, Frame]:
-    return trace.here(())
+def refuse_escaped(session: Session, name: str, node: Node, place: ast.AST, frame: Frame) -> None:
+    """An output that depends on a value of one step, which Python code kept for itself.
+
+    Raises
+    ------
+    GraphcError
+        GC106.
+    """
+    inputs = set(session.builder.inputs)
+    for found in reached(session.builder, [node]):
+        if found.op is OPS["input"] and found not in inputs:
+            message = (
+                f"{name} depends on a value that exists only inside the step of a scan: return it beside the carry"
+            )
+            raise failure("GC106", message, place, frame)
 
 
 def _results(session: Session, call: _Call, result: object) -> tuple[list[Value], Several, bool]:
@@ -221,13 +235,18 @@ def _step_place(call: _Call) -> tuple[ast.AST, Frame]:
 def _check_carry(session: Session, call: _Call, carry: list[Value], first: int) -> None:
     for before, after in zip(call.init, carry, strict=True):
         if before.type != after.type:
-            spans = tuple(session.builder.spans.get(after.node, ())) if after.node.serial >= first else ()
-            outer = len(call.arguments.frame.call.spans)
-            here = place_of(*_step_place(call)).spans[-1]
-            span = spans[min(outer, len(spans) - 1)] if spans else here
+            made = _place_in_step(session, call, after.node) if after.node.serial >= first else None
+            span = made or place_of(*_step_place(call)).spans[-1]
             message = f"the carry of scan keeps its type, {call.name} takes {before.type} and gives {after.type}"
             related = ((place_of(call.arguments.node, call.arguments.frame).spans[-1], f"init is {before.type}"),)
             raise GraphcError(Diagnostic("GC206", message, span, f"this is {after.type}", related))
+
+
+def _place_in_step(session: Session, call: _Call, node: Node) -> Span | None:
+    """The line of the step that a node comes from, whatever that calls."""
+    spans = tuple(session.builder.spans.get(node, ()))
+    outer = len(call.arguments.frame.call.spans)
+    return spans[min(outer, len(spans) - 1)] if spans else None
 
 
 def _step_graph(
@@ -240,7 +259,7 @@ def _step_graph(
     needed = sorted(reached(builder, outputs), key=lambda node: node.serial)
     for node in needed:
         if node.serial >= first and "site" in node.attrs:
-            span = next(reversed(builder.spans.get(node, {})), None)
+            span = _place_in_step(session, call, node)
             message = f"{node.op.name} in the step of scan would draw the same numbers in each step"
             hint = "draw them for all steps before, and scan over them: xs=(xs, masks)"
             raise GraphcError(Diagnostic("GC207", message, span, "the same in each step", hint=hint))
