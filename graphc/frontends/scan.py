@@ -8,8 +8,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import signature
 from math import isqrt
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any, TypeAlias, cast
 
 from graphc.diagnostics import Diagnostic
@@ -157,7 +158,7 @@ def _stepped(session: Session, call: _Call, given: list[object]) -> Steps:
     arguments, function = call.arguments, call.step
     outer = arguments.frame.call
     inner = Arguments(arguments.node, arguments.frame, tuple(given), {})
-    if isinstance(function, FunctionType):
+    if isinstance(function, (FunctionType, MethodType)):
         return _traced(function, given)
     if not isinstance(function, Function) or function.source is not outer.source:
         return (yield from invoke(session, function, inner))
@@ -170,15 +171,14 @@ def _stepped(session: Session, call: _Call, given: list[object]) -> Steps:
     return result.value if isinstance(result, Returned) else None
 
 
-def _traced(function: FunctionType, given: list[object]) -> object:
+def _traced(function: FunctionType | MethodType, given: list[object]) -> object:
     """A Python function, run on graph values like the function around it."""
     from graphc.frontends.traced_calls import TRACE, handed, traced
 
     trace = TRACE.get()
     assert isinstance(trace, CallSites)
     trace.steps.add(function.__code__)
-    names = function.__code__.co_varnames[: function.__code__.co_argcount]
-    for name, value in zip(names, given, strict=False):
+    for name, value in zip(signature(function).parameters, given, strict=False):
         if isinstance(value, Value):
             value.builder.name(value.node, name)
     result = function(*map(traced, given))

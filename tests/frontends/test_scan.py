@@ -109,6 +109,20 @@ def test_traced_python() -> None:
     assert "h = h * w + row" in f.source_text
 
 
+def test_methods_and_lambdas_may_be_steps() -> None:
+    class Scaled:
+        def step(self, h: Any, x: Any) -> Any:
+            return h * x, None
+
+    @gx.model
+    def f(x: gx.f64["T"], w: gx.param[()]) -> Any:
+        h, _ = gx.scan(Scaled().step, w, x)
+        k, _ = gx.scan(lambda h, x: (h + x * w, None), w, x)
+        return h + k
+
+    assert f.check_grad({"w": 0.7}, x=[1.0, 2.0, 3.0]).ok
+
+
 def test_what_escapes_from_a_step_is_refused() -> None:
     kept = []
 
