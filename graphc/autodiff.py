@@ -236,7 +236,7 @@ def carries_cotangent(node: Node) -> bool:
 
 
 def _operand_cotangents(
-    builder: Builder, node: Node, ct: Value | tuple[Value, ...], active: set[Node], guard: Guard
+    builder: Builder, node: Node, ct: Value | tuple[Value | None, ...], active: set[Node], guard: Guard
 ) -> list[tuple[int, Part]]:
     operands = builder.operands(node)
     wanted = [p for p in reversed(differentiable_operands(node, operands)) if operands[p] in active]
@@ -251,7 +251,9 @@ def _operand_cotangents(
         found = {p: _elementwise_cotangent(builder, node, ct, values, p, guard) for p in wanted}
     else:
         assert node.op.vjp is not None, f"{node.op} has no derivative rule"
-        results = node.op.vjp(ct, builder.value(node), *values, **node.attrs)
+        # The rule of an op that holds graphs differentiates these with this very engine.
+        given = {"engine": backpropagate} if node.op.higher_order else {}
+        results = node.op.vjp(ct, builder.value(node), *values, **node.attrs, **given)
         found = {p: results[p] for p in wanted}
         if isinstance(ct, Value) and not node.op.linear:
             kept = through(guard, False)
@@ -290,13 +292,15 @@ def scaled(ct: Value, factor: Operand) -> Value:
     return ct * factor
 
 
-def _collected(builder: Builder, node: Node, parts: Sequence[Part]) -> Value | tuple[Value, ...]:
+def _collected(builder: Builder, node: Node, parts: Sequence[Part]) -> Value | tuple[Value | None, ...]:
     """The cotangent of a node: what its users sent, added; of a node with several results, one for each."""
     if not isinstance(node.type, TupleType):
         return _sum([builder.value(part) for _, part in parts])
     sent = [[builder.value(part) for index, part in parts if index == k] for k in range(len(node.type.items))]
+    symbolic = node.op.higher_order
     return tuple(
-        _sum(found) if found else zeros(builder, type) for found, type in zip(sent, node.type.items, strict=True)
+        _sum(found) if found else None if symbolic else zeros(builder, type)
+        for found, type in zip(sent, node.type.items, strict=True)
     )
 
 

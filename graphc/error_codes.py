@@ -237,6 +237,47 @@ logits: Output[N, 10] = X @ W
 loss: Output = mean(logits ** 2)
 """,
     ),
+    "GC206": Explanation(
+        "the carry of a scan changes its type",
+        "What a step gives as the next carry goes into the next step: it has the dtype and the shape of the first one.",
+        """\
+x: Input[T, 3]
+def step(total, row):
+    return total + row, None
+total, _ = scan(step, 0, x)
+loss: Output = sum(total)
+""",
+        """\
+x: Input[T, 3]
+def step(total, row):
+    return total + row, None
+total, _ = scan(step, broadcast_to(0.0, (3,)), x)
+loss: Output = sum(total)
+""",
+    ),
+    "GC207": Explanation(
+        "the step of a scan draws random numbers",
+        "A step is one piece of the graph, with one seed: it would draw the same numbers in each step. Draw them for"
+        " all steps before the scan, and scan over them.",
+        """\
+x: Input[T, 3]
+seed: Input[int64]
+def step(h, row):
+    return dropout(h + row, 0.5, seed=seed), None
+h, _ = scan(step, broadcast_to(0.0, (3,)), x)
+loss: Output = sum(h)
+""",
+        """\
+x: Input[T, 3]
+seed: Input[int64]
+masks = dropout(broadcast_to(1.0, (T, 3)), 0.5, seed=seed)
+def step(h, inputs):
+    row, mask = inputs
+    return (h + row) * mask, None
+h, _ = scan(step, broadcast_to(0.0, (3,)), (x, masks))
+loss: Output = sum(h)
+""",
+    ),
     "GC301": Explanation(
         "no gradient passes through an operation",
         "Every path from the loss to this parameter goes through an operation whose result jumps or is not a float"

@@ -18,8 +18,8 @@ from graphc.symbolic import partials
 from graphc.tensor_type import TupleType
 from graphc.value import Value
 
-Tangent: TypeAlias = Node | tuple[Node, ...]
-"""A tangent; of a node with several results, one for each or a node with several results."""
+Tangent: TypeAlias = Node | tuple[Node | None, ...]
+"""A tangent; of a node with several results, one for each (None is zero) or a node with several results."""
 
 
 def push_forward(builder: Builder, tangents: Mapping[Node, Node], outputs: Sequence[Node]) -> dict[Node, Node]:
@@ -75,7 +75,18 @@ def _tangent(builder: Builder, node: Node, moving: Mapping[int, Tangent]) -> Tan
         return _elementwise_tangent(builder, node, single)
     if node.op.linear or node.op is OPS["item"]:
         return builder.make(node.op, _linear_operands(builder, node, single), node.attrs, node.type)
+    if node.op.jvp is not None:
+        return _by_rule(builder, node, single)
     return _transposed(builder, node, single)
+
+
+def _by_rule(builder: Builder, node: Node, moving: Mapping[int, Node]) -> Tangent:
+    assert node.op.jvp is not None
+    tangents = {position: builder.value(tangent) for position, tangent in moving.items()}
+    operands = (builder.value(operand) for operand in builder.operands(node))
+    given = {"engine": push_forward} if node.op.higher_order else {}
+    found = node.op.jvp(builder.value(node), tangents, *operands, **node.attrs, **given)
+    return tuple(None if value is None else value.node for value in found)
 
 
 def _selected(builder: Builder, node: Node, moving: Mapping[int, Node]) -> Node:

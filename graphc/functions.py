@@ -19,7 +19,7 @@ from graphc.op import OPS
 
 def _functions() -> dict[str, GraphFunction]:
     found: dict[str, GraphFunction] = {name: GraphFunction(name, OPS[name]) for name in OPS if operation(name)}
-    found |= {name: GraphFunction(name, PRIMITIVES[name]) for name in ("instance", "use")}
+    found |= {name: GraphFunction(name, PRIMITIVES[name]) for name in ("instance", "scan", "use")}
     return found | {name: GraphFunction(name, function) for name, function in public_library().items()}
 
 

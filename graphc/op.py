@@ -124,6 +124,13 @@ class Op:
     batching : callable, optional
         The batching rule of a structural op: ``batching(values, batched, **attrs)`` applies it to operands of which
         those that are ``batched`` have one more leading axis, and gives a result with that axis.
+    jvp : callable, optional
+        ``jvp(result, tangents, *operands, **attrs)`` gives one tangent per result, None where it is zero, from those of
+        the operands that move, by position. Left out, forward mode transposes the VJP.
+    higher_order : bool
+        Whether attributes hold graphs (`scan`). The rules of such an op are given, as the keyword ``engine``, the
+        transformation that they are part of, to apply it to these graphs; its VJP is given None for the cotangent of a
+        result that nobody uses, and its batching rule gives one value per result.
     label : str
         What pictures write in the node; the name when empty.
     implicit : bool
@@ -150,7 +157,9 @@ class Op:
     flops: int | Callable[..., Size] = 1
     conditions: Callable[..., Sequence[Condition]] | None = None
     limits: Callable[..., Mapping[int, Size]] | None = None
-    batching: Callable[..., Value] | None = None
+    batching: Callable[..., Value | tuple[Value, ...]] | None = None
+    jvp: Callable[..., Sequence[Value | None]] | None = None
+    higher_order: bool = False
     label: str = ""
     implicit: bool = False
     convention: str = ""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
-from graphc.graph import Graph, Node
+from graphc.graph import Graph, Node, subgraphs
 from graphc.op import OPS, Op
 from graphc.ops.indexing import Slice
 from graphc.ops.leaves import Array, Initializer
@@ -41,23 +41,43 @@ def graph_text(graph: Graph) -> str:
     %2 = mul(%0, %1) : float64[]
     f = %2
     """
-    sources = _sources(graph)
-    called = _own_ops(graph)
-    lines = [*_source_lines(graph, sources)]
+    graphs = _with_steps(graph)
+    sources = _sources(graphs)
+    called = _own_ops(graphs)
+    steps = {step: f"{step.doc}.{number}" for number, step in enumerate(graphs[:-1], 1)}
+    lines = [*_source_lines(graphs, sources)]
     for op, name in called.items():
         assert op.body is not None and op.elementwise is not None
-        lines += [f"op {name} {op.elementwise.coercion} {_quoted(op.doc)}", *_node_lines(op.body, {}, called)]
-    lines += [f"graph {_quoted(graph.doc)}" if graph.doc else "graph", *_node_lines(graph, sources, called)]
+        lines += [f"op {name} {op.elementwise.coercion} {_quoted(op.doc)}", *_node_lines(op.body, {}, called, {})]
+    for step, name in steps.items():
+        lines += [f"step {name}", *_node_lines(step, sources, called, steps)]
+    lines += [f"graph {_quoted(graph.doc)}" if graph.doc else "graph", *_node_lines(graph, sources, called, steps)]
     return "\n".join(lines)
 
 
-def _node_lines(graph: Graph, sources: Mapping[Source, int], called: Mapping[Op, str]) -> Iterator[str]:
+def _with_steps(graph: Graph) -> list[Graph]:
+    """The graph and the steps of its scans and of theirs, those that others hold first."""
+    found: dict[Graph, None] = {}
+    stack = [graph]
+    while stack:
+        held = stack.pop()
+        # Moved to the end: whoever holds it stands before it, until the order is turned.
+        found.pop(held, None)
+        found[held] = None
+        stack += [step for node in held.nodes for step in subgraphs(node)]
+    return [*reversed(found)]
+
+
+def _node_lines(
+    graph: Graph, sources: Mapping[Source, int], called: Mapping[Op, str], steps: Mapping[Graph, str]
+) -> Iterator[str]:
     numbers = {node: position for position, node in enumerate(graph.nodes)}
     for node in graph.nodes:
         names = "".join(f" {name}" for name in (", ".join(graph.names.get(node, ())),) if name)
         operands = [f"%{numbers[operand]}" for operand in graph.operands(node)]
         hidden = ("name", "type") if node.op in (OPS["input"], OPS["param"]) else ()
-        attrs = [f"{name}={_value_text(value, node)}" for name, value in node.attrs.items() if name not in hidden]
+        held = {name: steps[value] if isinstance(value, Graph) else value for name, value in node.attrs.items()}
+        attrs = [f"{name}={_value_text(value, node)}" for name, value in held.items() if name not in hidden]
         call = f"{called.get(node.op, node.op.name)}({', '.join([*operands, *attrs])})"
         places = [_place(span, sources) for span in graph.spans.get(node, ()) if sources]
         scopes = ", ".join("/".join(scope) for scope in graph.scopes.get(node, ()))
@@ -88,10 +108,10 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _own_ops(graph: Graph) -> dict[Op, str]:
+def _own_ops(graphs: Iterable[Graph]) -> dict[Op, str]:
     """The elementwise functions of the model and of these functions, those that others call first."""
     found: dict[Op, None] = {}
-    stack = [node.op for node in reversed(graph.nodes)]
+    stack = [node.op for graph in graphs for node in reversed(graph.nodes)]
     while stack:
         op = stack.pop()
         if op.body is not None:
@@ -104,20 +124,22 @@ def _own_ops(graph: Graph) -> dict[Op, str]:
     return {op: f"{op.name}.{number}" for number, op in enumerate(reversed(found), 1)}
 
 
-def _sources(graph: Graph) -> dict[Source, int]:
+def _sources(graphs: Iterable[Graph]) -> dict[Source, int]:
     found: dict[Source, int] = {}
-    for node in graph.nodes:
-        for span in graph.spans.get(node, ()):
-            found.setdefault(span.source, len(found))
+    for span in _spans(graphs):
+        found.setdefault(span.source, len(found))
     return found
 
 
-def _source_lines(graph: Graph, sources: Iterable[Source]) -> Iterator[str]:
+def _spans(graphs: Iterable[Graph]) -> Iterator[Span]:
+    return (span for graph in graphs for node in graph.nodes for span in graph.spans.get(node, ()))
+
+
+def _source_lines(graphs: Iterable[Graph], sources: Iterable[Source]) -> Iterator[str]:
     """For each source its name, and the lines that are the place of something."""
     needed: dict[Source, set[int]] = {source: set() for source in sources}
-    for node in graph.nodes:
-        for span in graph.spans.get(node, ()):
-            needed[span.source].update(range(span.line, span.end_line + 1))
+    for span in _spans(graphs):
+        needed[span.source].update(range(span.line, span.end_line + 1))
     for source, numbers in needed.items():
         yield f"source {source.name}"
         yield from (f"{number}| {source.line(number)}" for number in sorted(numbers))

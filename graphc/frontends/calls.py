@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from inspect import Parameter, signature
@@ -44,7 +44,11 @@ def call(session: Session, node: ast.Call, frame: Frame) -> Steps:
         if keyword.arg in keywords:
             raise failure("GC103", f"the argument {keyword.arg} is given twice", keyword, frame)
         keywords[keyword.arg or ""] = yield Task(keyword.value, frame)
-    arguments = Arguments(node, frame, tuple(values), keywords)
+    return (yield from invoke(session, function, Arguments(node, frame, tuple(values), keywords)))
+
+
+def invoke(session: Session, function: object, arguments: Arguments) -> Steps:
+    """What a function, layer, model or operation gives."""
     if isinstance(function, (Function, Instance)):
         return (yield from call_function(session, function, arguments))
     if isinstance(function, UsedModel):
@@ -52,8 +56,11 @@ def call(session: Session, node: ast.Call, frame: Frame) -> Steps:
     if isinstance(function, Op):
         return call_op(session, function, arguments)
     if isinstance(function, Primitive):
-        return function.run(session, arguments)
-    raise failure("GC103", f"expected a function to call, found {describe(function)}", node.func, frame)
+        found = function.run(session, arguments)
+        # One that runs functions of the model is a handler.
+        return (yield from found) if isinstance(found, Generator) else found
+    message = f"expected a function to call, found {describe(function)}"
+    raise failure("GC103", message, arguments.node.func, arguments.frame)
 
 
 def call_function(session: Session, function: Function | Instance, arguments: Arguments) -> Steps:
@@ -75,7 +82,7 @@ def call_function(session: Session, function: Function | Instance, arguments: Ar
         raise failure("GC401", message, arguments.node, arguments.frame)
     spans = place_of(arguments.node, arguments.frame).spans
     inner = Call(function.source, function.name, spans, scope, shared=shared, named=function.frame is not None)
-    frame = Frame(_bound(function, arguments), inner, function.frame)
+    frame = Frame(bound_arguments(function, arguments), inner, function.frame)
     result = yield Task(function.definition.body, frame)
     value = result.value if isinstance(result, Returned) else None
     return replace(value, text=_call_text(function, arguments)) if isinstance(value, Initializer) else value
@@ -109,7 +116,7 @@ def _parameters(definition: ast.FunctionDef) -> list[str]:
     return [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
 
 
-def _bound(function: Function, arguments: Arguments) -> dict[str, object]:
+def bound_arguments(function: Function, arguments: Arguments) -> dict[str, object]:
     """The arguments of a call by the names of the function's parameters."""
     names = _parameters(function.definition)
     positional = names[: len(names) - len(function.definition.args.kwonlyargs)]

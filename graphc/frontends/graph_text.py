@@ -81,13 +81,14 @@ class _Lines:
 
 @dataclass
 class _Section:
-    """A graph under construction, of the model or of one of its elementwise functions."""
+    """A graph under construction, of the model, one of its elementwise functions, or the step of a scan."""
 
     doc: str = ""
     builder: Builder = field(default_factory=Builder)
     nodes: dict[str, Node] = field(default_factory=dict)
     outputs: dict[str, Node] = field(default_factory=dict)
     op: tuple[str, str] = ("", "")
+    step: str = ""
 
     def finish(self) -> Graph:
         return self.builder.finish(self.outputs, doc=self.doc)
@@ -100,6 +101,7 @@ class _Reading:
         self.section: _Lines | _Section | None = None
         self.sources: list[Source] = []
         self.ops: dict[str, Op] = {}
+        self.steps: dict[str, Graph] = {}
 
     def line(self, line: str) -> None:
         """Read one line, which is a node's, an output's, one of a model, or the first of a section."""
@@ -118,6 +120,8 @@ class _Reading:
     def _start(self, word: str, rest: str) -> None:
         if isinstance(self.section, _Lines):
             self.sources.append(self.section.source())
+        elif isinstance(self.section, _Section) and self.section.step:
+            self.steps[self.section.step] = self.section.finish()
         elif isinstance(self.section, _Section):
             name, coercion = self.section.op
             graph = self.section.finish()
@@ -127,6 +131,8 @@ class _Reading:
         elif word == "op":
             name, coercion, doc = rest.split(" ", 2)
             self.section = _Section(json.loads(doc), op=(name, coercion))
+        elif word == "step":
+            self.section = _Section(rest.rpartition(".")[0], step=rest)
         elif word == "graph":
             self.section = _Section(json.loads(rest) if rest else "")
         else:
@@ -145,6 +151,8 @@ class _Reading:
                 node = getattr(builder, op)(own[0], _tensor_type(type), **given).node
             else:
                 found = self.ops[op] if op in self.ops else OPS[op]
+                if found.higher_order:
+                    given["step"] = self.steps[str(given["step"])]
                 used = tuple(section.nodes[operand[1:]] for operand in operands.rstrip(", ").split(", ") if operand)
                 node = builder.make(found, used, given)
         if str(node.type) != type:

@@ -16,7 +16,7 @@ from graphc.tensor_type import DTYPES
 
 INTERNAL = (
     *("input", "param", "const", "size", "array", "item", "index", "gather"),
-    *("scatter_slice", "scatter_add", "scatter_along_axis"),
+    *("scatter_slice", "scatter_add", "scatter_along_axis", "scan"),
 )
 """Ops that the language reaches by declarations, brackets and derivatives, not by name."""
 

@@ -7,6 +7,7 @@ from typing import Literal, cast
 
 from graphc.errors import GraphcError
 from graphc.frontends.calls import call_op
+from graphc.frontends.scan import SCAN
 from graphc.frontends.session import MAX_ITEMS, Session, failure
 from graphc.frontends.used import use_model
 from graphc.frontends.values import Arguments, Function, Instance, Primitive, describe
@@ -188,6 +189,7 @@ PRIMITIVES: Mapping[str, Primitive] = {
         _plain("str", "value", _text, range(1, 2)),
         _plain("isinstance", "value, kind", _is_instance, range(2, 3)),
         _plain("initializer", "kind, low, high", _initializer, range(3, 4)),
+        SCAN,
         Primitive("einsum", "spec, x, ...", _einsum),
         Primitive("instance", "layer, ..., name=None", _instance),
         Primitive("use", "file, params=None, frozen=False, name=None", use_model),

@@ -62,6 +62,8 @@ class Session:
         ``fan_in`` and ``fan_out`` while an initialiser is read.
     path : tuple of Path
         The files around: those that use this one, and this one.
+    scans : int
+        How many scans are around what is read now.
     sizes : dict of str to Span
         The free sizes, and where they were bound.
     repairs : list of (Diagnostic, operands)
@@ -85,6 +87,7 @@ class Session:
     repairs: list[tuple[Diagnostic, tuple[Node, ...]]] = field(default_factory=list)
     sizes: dict[str, Span] = field(default_factory=dict)
     pure: str = ""
+    scans: int = 0
     read_model: Callable[[Source, Path, Session], Graph] | None = None
     found_output: bool = False
 

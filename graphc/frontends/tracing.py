@@ -17,6 +17,7 @@ from graphc.errors import GraphcError
 from graphc.frontends.annotations import SCALAR, Declaration, declare
 from graphc.frontends.call_sites import CallSites, read_source
 from graphc.frontends.declarations import claim
+from graphc.frontends.scan import refuse_escaped
 from graphc.frontends.session import Session, failure
 from graphc.frontends.syntax import span_of
 from graphc.frontends.text import Parsed, read_used, unused
@@ -179,6 +180,7 @@ def _give(session: Session, top: Frame, place: ast.AST, name: str, result: objec
         if settled is None or settled.builder is not session.builder:
             message = f"expected a tensor of this model for the output {output}, found {describe(held)}"
             raise failure("GC106", message, place, top)
+        refuse_escaped(session, output, settled.node, place, top)
         claim(session, output, span_of(session.source, place), place, top)
         session.builder.name(settled.node, output)
         session.outputs[output] = settled.node

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from graphc.builder import Place
+from graphc.builder import Builder, Place, rebuild
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError, TypeRuleError
 from graphc.frontends.declarations import claim
@@ -297,4 +297,21 @@ def _substituted(value: object, sizes: Mapping[str, Size]) -> object:
     if isinstance(value, Slice):
         start, stop = _substituted(value.start, sizes), _substituted(value.stop, sizes)
         return Slice(start, stop, value.step)  # type: ignore[arg-type]
+    if isinstance(value, Graph):
+        return _resized(value, sizes)
     return value
+
+
+def _resized(step: Graph, sizes: Mapping[str, Size]) -> Graph:
+    """The step of a scan with its sizes replaced."""
+    builder = Builder()
+
+    def resized(node: Node, operands: tuple[Node, ...]) -> Node:
+        attrs = {name: _substituted(value, sizes) for name, value in node.attrs.items()}
+        if node.op.name == "input":
+            shape = tuple(substitute(size, sizes) for size in node.tensor.shape)
+            return builder.input(str(attrs["name"]), TensorType(node.tensor.dtype, shape)).node
+        return builder.make(node.op, operands, attrs)
+
+    mapping = rebuild(step, builder, step=resized)
+    return builder.finish({name: mapping[node] for name, node in step.outputs.items()}, doc=step.doc)

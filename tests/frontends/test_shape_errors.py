@@ -188,7 +188,18 @@ ROWS = (*MATMUL, *ALGEBRA, *STRUCTURAL, *INDEXING, *LIBRARY, *_broadcasting(), *
 
 # Of these no shape is wrong: they take any, or only the language makes them.
 ANY_SHAPE = ("cast", "stop_gradient")
-INTERNAL = ("scatter_add", "scatter_along_axis", "scatter_slice", "item", "input", "param", "const", "size", "array")
+INTERNAL = (
+    "scan",
+    "scatter_add",
+    "scatter_along_axis",
+    "scatter_slice",
+    "item",
+    "input",
+    "param",
+    "const",
+    "size",
+    "array",
+)
 
 
 @pytest.mark.parametrize(("text", "code", "part", "shown", "message"), ROWS, ids=[row[0] for row in ROWS])
