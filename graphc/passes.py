@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from graphc.autodiff import apart, backpropagate, check_dependence, differentiate
 from graphc.builder import Builder, rebuild
+from graphc.gradient_rules import without_rules
 from graphc.graph import Graph, Node
 from graphc.partition import Split, extract, partition
-from graphc.rewrite.engine import Firing, rewrite
+from graphc.rewrite.engine import Firing, Rewritten, rewrite
 from graphc.rewrite.sets import SIMPLIFY, STABILISE
 
 
@@ -60,7 +61,7 @@ def run_pipeline(raw: Graph, losses: Sequence[str], variables: Mapping[str, Node
     """
     check_dependence(raw, [raw.outputs[name] for name in losses], variables)
     stabilised, variables, firings = stabilise(raw, variables)
-    simplified = rewrite(stabilised, SIMPLIFY)
+    simplified = _simplified(stabilised)
     singles = {
         name: extract(simplified.graph, {name: node}, unused=False) for name, node in simplified.graph.outputs.items()
     }
@@ -68,13 +69,18 @@ def run_pipeline(raw: Graph, losses: Sequence[str], variables: Mapping[str, Node
         return Compiled(singles, None, None, (*firings, *simplified.firings), together=simplified.graph)
     joint = differentiate(stabilised, losses, variables, check=False)
     seeds = [str(seed.attrs["name"]) for seed in joint.seeds.values()]
-    whole = rewrite(joint.graph, SIMPLIFY)
+    whole = _simplified(joint.graph)
     split = partition(whole.graph, list(raw.outputs), seeds)
     value_and_grad = None
     if len(losses) == 1 and not raw.outputs[losses[0]].tensor.shape:
         seeded = _seeded(joint.graph, joint.seeds[losses[0]], [losses[0], *joint.gradients.values()])
-        value_and_grad = rewrite(seeded, SIMPLIFY).graph
+        value_and_grad = _simplified(seeded).graph
     return Compiled(singles, split, value_and_grad, (*firings, *whole.firings), joint.zero)
+
+
+def _simplified(graph: Graph) -> Rewritten:
+    """After differentiation: rules also look through calls of functions that had gradient rules of their own."""
+    return rewrite(without_rules(graph), SIMPLIFY)
 
 
 def stabilise(raw: Graph, variables: Mapping[str, Node]) -> tuple[Graph, dict[str, Node], tuple[Firing, ...]]:

@@ -41,12 +41,15 @@ def graph_text(graph: Graph) -> str:
     %2 = mul(%0, %1) : float64[]
     f = %2
     """
-    sources = _sources(graph)
     called = _own_ops(graph)
-    lines = [*_source_lines(graph, sources)]
+    places = _places([graph, *(op.rule for op in called if op.rule is not None)])
+    sources = {source: number for number, source in enumerate(places)}
+    lines = [*_source_lines(places)]
     for op, name in called.items():
-        assert op.body is not None and op.elementwise is not None
-        lines += [f"op {name} {op.elementwise.coercion} {_quoted(op.doc)}", *_node_lines(op.body, {}, called)]
+        if op.rule is not None:
+            lines += [f"rule {name}", *_node_lines(op.rule, sources, called)]
+        elif op.body is not None and op.elementwise is not None:
+            lines += [f"op {name} {op.elementwise.coercion} {_quoted(op.doc)}", *_node_lines(op.body, {}, called)]
     lines += [f"graph {_quoted(graph.doc)}" if graph.doc else "graph", *_node_lines(graph, sources, called)]
     return "\n".join(lines)
 
@@ -89,36 +92,34 @@ def _quoted(text: str) -> str:
 
 
 def _own_ops(graph: Graph) -> dict[Op, str]:
-    """The elementwise functions of the model and of these functions, those that others call first."""
+    """The ops that the model's functions are, and those in them; those that others call first."""
     found: dict[Op, None] = {}
     stack = [node.op for node in reversed(graph.nodes)]
     while stack:
         op = stack.pop()
-        if op.body is not None:
+        inside = op.rule or op.body
+        if inside is not None:
             # Moved to the end: whoever calls it stands before it, until the order is turned.
             found.pop(op, None)
             found[op] = None
-            stack += [node.op for node in op.body.nodes]
+            stack += [node.op for node in inside.nodes]
         elif OPS.get(op.name) is not op:
             raise GraphcError(Diagnostic("GC412", f"expected operations that can be written, found {op.name}"))
     return {op: f"{op.name}.{number}" for number, op in enumerate(reversed(found), 1)}
 
 
-def _sources(graph: Graph) -> dict[Source, int]:
-    found: dict[Source, int] = {}
-    for node in graph.nodes:
-        for span in graph.spans.get(node, ()):
-            found.setdefault(span.source, len(found))
+def _places(graphs: Iterable[Graph]) -> dict[Source, set[int]]:
+    """The sources of some graphs in order, each with the lines that are the place of something."""
+    found: dict[Source, set[int]] = {}
+    for graph in graphs:
+        for span in (span for node in graph.nodes for span in graph.spans.get(node, ())):
+            found.setdefault(span.source, set()).update(range(span.line, span.end_line + 1))
     return found
 
 
-def _source_lines(graph: Graph, sources: Iterable[Source]) -> Iterator[str]:
-    """For each source its name, and the lines that are the place of something."""
-    needed: dict[Source, set[int]] = {source: set() for source in sources}
-    for node in graph.nodes:
-        for span in graph.spans.get(node, ()):
-            needed[span.source].update(range(span.line, span.end_line + 1))
-    for source, numbers in needed.items():
+def _source_lines(places: Mapping[Source, set[int]]) -> Iterator[str]:
+    """For each source its name and its lines."""
+    for source, numbers in places.items():
         yield f"source {source.name}"
         yield from (f"{number}| {source.line(number)}" for number in sorted(numbers))
 
