@@ -13,7 +13,7 @@ from graphc.tensor_type import TupleType
 
 
 def first_nonlinear(builder: Builder, outputs: Sequence[Node], variables: Collection[Node]) -> Node | None:
-    """The first node on the way to some outputs that is not known to be linear in the variables.
+    """The first node on the way to some outputs, or of them, that is not known to be linear in the variables.
 
     Examples
     --------
@@ -34,7 +34,7 @@ def first_nonlinear(builder: Builder, outputs: Sequence[Node], variables: Collec
             if not _is_linear(builder, node, moving, zero):
                 return node
             moving.add(node)
-    return None
+    return next((node for node in outputs if node not in moving and node not in zero), None)
 
 
 def _reached(builder: Builder, outputs: Iterable[Node], edge: Collection[Node]) -> list[Node]:
@@ -63,7 +63,7 @@ def _is_linear(builder: Builder, node: Node, moving: Collection[Node], zero: Col
             for moves, operand in zip(where, operands, strict=True)
         )
     if node.op.elementwise is not None:
-        return _linear_formula(node.op, where, tuple(operand in zero for operand in operands))
+        return node.tensor.is_float and _linear_formula(node.op, where, tuple(operand in zero for operand in operands))
     return where.count(True) == 1 and _constant_slope(builder, node, where.index(True))
 
 

@@ -124,7 +124,7 @@ def open_rule(
     tensors = _float_tensors(arguments)
     if not tensors:
         return None
-    if not isinstance(value, Value) or not isinstance(value.node.type, TensorType) or not value.type.is_float:
+    if not (isinstance(value, Value) and _is_float_tensor(value.node)):
         message = f"expected {function}, which has a gradient rule, to return one float tensor, found {describe(value)}"
         raise failure("GC306", message, node, frame)
     session.check_own([value, *tensors.values()], node, frame)
@@ -245,8 +245,16 @@ def _unused(name: str, taken: set[str]) -> str:
 
 
 def _float_tensors(arguments: Mapping[str, object]) -> dict[str, Value]:
+    """The arguments that a gradient could reach; saved arrays are numbers too."""
     return {
         name: value
         for name, value in arguments.items()
-        if isinstance(value, Value) and isinstance(value.node.type, TensorType) and value.type.is_float
+        if isinstance(value, Value) and _is_float_tensor(value.node) and value.node.op.name not in _CONSTANT
     }
+
+
+def _is_float_tensor(node: Node) -> bool:
+    return isinstance(node.type, TensorType) and node.type.is_float
+
+
+_CONSTANT = ("const", "size", "array")
