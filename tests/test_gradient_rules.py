@@ -44,6 +44,13 @@ def test_reverse_mode_to_second_order() -> None:
     np.testing.assert_allclose(total(x=POINT), curvature(POINT), rtol=1e-14)
 
 
+def test_the_derivative_of_the_result_is_the_rule_again() -> None:
+    rule = "@gradient_of(f)\ndef r(d, x, y):\n    return 2 * d * y\n"
+    text = f"x: Input\ndef f(x):\n    return sin(x)\n{rule}loss: Output = f(x)"
+    assert gx.grad(text)(x=0.7) == 2 * np.sin(0.7)
+    assert gx.grad(gx.grad(text))(x=0.7) == 2 * (2 * np.sin(0.7))
+
+
 def test_forward_over_reverse() -> None:
     np.testing.assert_allclose(gx.hvp(LOSS)(x=POINT, x_dot=np.ones(3)), curvature(POINT), rtol=1e-14)
     np.testing.assert_allclose(gx.hessian(LOSS)(x=POINT), np.diag(curvature(POINT)), rtol=1e-14)
@@ -95,6 +102,13 @@ def test_a_batch_of_the_result_alone() -> None:
     mapped = gx.vjp(gx.vmap(text, in_axes={"w": None}), wrt="w")
     found = mapped(x=np.ones((2, 3)), w=POINT, d_y=np.stack([np.ones(3), 10 * np.ones(3)]))[1]
     np.testing.assert_allclose(found, 11 * POINT**3)
+
+
+def test_a_batch_of_an_argument_alone() -> None:
+    mapped = gx.vmap("x: Input[3]\nw: Input[3]\ny: Output = straight_through(w * 1, x)", in_axes={"w": None})
+    value, found = gx.vjp(mapped, wrt="x")(x=np.ones((2, 3)), w=POINT, d_y=np.stack([POINT, 2 * POINT]))
+    np.testing.assert_array_equal(value, np.stack([POINT, POINT]))
+    np.testing.assert_array_equal(found, np.stack([POINT, 2 * POINT]))
 
 
 def test_no_rule_looks_through_the_call_before_differentiation() -> None:

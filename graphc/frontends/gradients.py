@@ -213,8 +213,7 @@ def _cut_out(builder: Builder, opened: OpenRule, cotangents: Mapping[str, Value]
     rule = Builder(float_dtype=builder.float_dtype)
     mapping: dict[Node, Node] = {}
     for name, node in inputs:
-        # Of one value that is given as two arguments the first stands for both.
-        mapping[node] = mapping.get(node, rule.input(name, node.tensor).node)
+        mapping[node] = rule.input(name, node.tensor).node
     for node in read:
         if node not in mapping:
             with rule.at(tuple(builder.spans.get(node, ())), tuple(builder.scopes.get(node, ()))):

@@ -126,17 +126,16 @@ def test_rules_of_functions_in_functions() -> None:
 
 
 def test_used_models_bring_their_rules_in_their_sizes(tmp_path: Path) -> None:
-    text = CUBED + "X: Input[M, 2]\ny: Output = slow(X + 0 * broadcast_to(cast(M, float64), (M, 2)), 1.0)\n"
-    (tmp_path / "part.gc").write_text(text, encoding="utf-8")
-    (tmp_path / "whole.gc").write_text(
-        'part = use("part.gc")\na: Input[4, 2]\nb: Input[K, 2]\nloss: Output = sum(part(a)) + sum(part(b))',
-        encoding="utf-8",
-    )
+    rule = "def r(d, x):\n    return broadcast_to(sum(d) * x.shape[0], x.shape)\n"
+    part = f"def f(x):\n    return x\n@gradient_of(f)\n{rule}"
+    (tmp_path / "part.gc").write_text(f"{part}X: Input[M, 2]\ny: Output = f(X)\n", encoding="utf-8")
+    whole = 'part = use("part.gc")\na: Input[4, 2]\nb: Input[K, 2]\nloss: Output = sum(part(a)) + sum(part(b))'
+    (tmp_path / "whole.gc").write_text(whole, encoding="utf-8")
     model = gx.compile(tmp_path / "whole.gc")
-    a, b = np.full((4, 2), 2.0), np.full((3, 2), 3.0)
-    _, grads = model.value_and_grad(a=a, b=b)
-    np.testing.assert_allclose(grads["a"], a**3)
-    np.testing.assert_allclose(grads["b"], b**3)
+    verify(model.joint.graph)
+    _, grads = model.value_and_grad(a=np.ones((4, 2)), b=np.ones((3, 2)))
+    np.testing.assert_array_equal(grads["a"], np.full((4, 2), 8.0 * 4))
+    np.testing.assert_array_equal(grads["b"], np.full((3, 2), 6.0 * 3))
 
 
 HEAD = "x: Input[N]\nw: Param[N]\ndef f(a, b):\n    return a * 2\n"
