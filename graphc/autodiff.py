@@ -77,7 +77,14 @@ class Joint:
     zero: tuple[str, ...]
 
 
-def differentiate(graph: Graph, outputs: Sequence[str], variables: Mapping[str, Node], *, check: bool = True) -> Joint:
+def differentiate(
+    graph: Graph,
+    outputs: Sequence[str],
+    variables: Mapping[str, Node],
+    *,
+    check: bool = True,
+    distinct: Iterable[Node] = (),
+) -> Joint:
     """The joint graph: the forward graph and the vector-Jacobian product of some of its outputs.
 
     Parameters
@@ -90,6 +97,8 @@ def differentiate(graph: Graph, outputs: Sequence[str], variables: Mapping[str, 
     check : bool
         False when `check_dependence` was already asked about a graph that this one was rewritten from; what the
         rewriting disconnected has a gradient of zero.
+    distinct : iterable of Node
+        Nodes that stay apart from equal ones, as the variables do; all of them for a graph that is shown as written.
 
     Raises
     ------
@@ -99,7 +108,7 @@ def differentiate(graph: Graph, outputs: Sequence[str], variables: Mapping[str, 
     if check:
         check_dependence(graph, [graph.outputs[name] for name in outputs], variables)
     builder = Builder(intern=True)
-    mapping = rebuild(graph, builder, step=apart(builder, variables.values()))
+    mapping = rebuild(graph, builder, step=apart(builder, [*variables.values(), *distinct]))
     wrt = {name: mapping.get(node, node) for name, node in variables.items()}
     taken = {str(node.attrs["name"]) for node in (*graph.inputs, *graph.params)}
     seeds = {name: _seed(builder, name, mapping[graph.outputs[name]], taken) for name in outputs}

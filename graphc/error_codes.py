@@ -145,6 +145,21 @@ X: Input[N, width]
 loss: Output = mean(X)
 """,
     ),
+    "GC108": Explanation(
+        "a function does not take these arguments",
+        "What a function asks of its arguments it says with `assert`. What is not known to hold while the model is"
+        " read, for instance that two free sizes are equal, is refused. The place is that of your call.",
+        """\
+X: Input[N, 3, 8, 8]
+W: Param[16, 4, 3, 3] = he_normal()
+loss: Output = mean(conv2d(X, W))
+""",
+        """\
+X: Input[N, 3, 8, 8]
+W: Param[16, 3, 3, 3] = he_normal()
+loss: Output = mean(conv2d(X, W))
+""",
+    ),
     "GC201": Explanation(
         "matrix product of sizes that do not fit",
         "In `a @ b` the last axis of `a` meets the last but one of `b` (its only one, if `b` is a vector), and both"

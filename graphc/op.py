@@ -128,6 +128,8 @@ class Op:
         those that are ``batched`` have one more leading axis, and gives a result with that axis.
     label : str
         What pictures write in the node; the name when empty.
+    implicit : bool
+        Whether formulas leave it out: broadcasting and casts.
     convention : str
         What holds at kinks, as printed in module headers.
     samples : tuple of Sample
@@ -155,6 +157,7 @@ class Op:
     limits: Callable[..., Mapping[int, Size]] | None = None
     batching: Callable[..., Value] | None = None
     label: str = ""
+    implicit: bool = False
     convention: str = ""
     samples: tuple[Sample, ...] = ()
     doc: str = ""

@@ -71,6 +71,8 @@ class Spelling:
 
 # As arguments these are checked: without axes they are NumPy scalars, which nobody can change.
 _GIVEN = (OPS["input"], OPS["param"])
+_REPEATING = (OPS["broadcast_to"], OPS["windows"])
+"""Views in which one element of memory may be several of the result: not to be written to."""
 
 _TEXT = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 _PLACEHOLDER = re.compile(rf"(?P<text>{_TEXT})|{SIZE}(?P<size>\w+)|{FLOAT}(?P<type>\.type\b)?")
@@ -168,7 +170,7 @@ class Body:
         """The node whose memory this one's result may be, and whether it is new and writable."""
         writable = True
         while self._is_view(node):
-            writable = writable and node.op is not OPS["broadcast_to"]
+            writable = writable and node.op not in _REPEATING
             node = self.graph.operands(node)[0]
         return node, writable and node.op not in (*_GIVEN, OPS["array"])
 

@@ -11,7 +11,10 @@ from graphc.frontends.syntax import illegal
 from graphc.frontends.values import Function
 from graphc.source import Source
 
-FILES = ("activations.gc", "layers.gc", "losses.gc", "initializers.gc", "functions.gc", "algebra.gc", "gradients.gc")
+FILES = (
+    *("activations.gc", "layers.gc", "convolution.gc", "losses.gc", "initializers.gc", "functions.gc", "algebra.gc"),
+    "gradients.gc",
+)
 
 
 @cache
@@ -44,6 +47,11 @@ def _ruled(rule: ast.FunctionDef) -> str:
     (decorator,) = rule.decorator_list
     assert isinstance(decorator, ast.Call) and isinstance(decorator.args[0], ast.Name)
     return decorator.args[0].id
+
+
+def public_library() -> Mapping[str, Function]:
+    """Those that are for models; names that start with an underscore are for other functions of the library."""
+    return {name: function for name, function in library().items() if not name.startswith("_")}
 
 
 def _defaults(arguments: ast.arguments) -> dict[str, object]:

@@ -23,6 +23,7 @@ from graphc.ops import (
     special,
     triangles,
     trigonometry,
+    windows,
 )
 
 __all__ = [
@@ -48,4 +49,5 @@ __all__ = [
     "special",
     "triangles",
     "trigonometry",
+    "windows",
 ]

@@ -126,6 +126,7 @@ CAST = define(
         numpy=_cast_text,
         vjp=_cast_vjp,
         normalize=_cast_attrs,
+        implicit=True,
         batching=batch_rules.unchanged("cast"),
         samples=(Sample(((0, 2),), {"dtype": "float64"}), Sample((3,), {"dtype": "float64"})),
         doc="the same values in another dtype",

@@ -18,11 +18,11 @@ x, y = var("x"), var("y")
 c, d, number = var("c", SCALAR), var("d", SCALAR), var("number", NUMBER)
 mask = var("mask", MASK)
 axis, axes, order, shape, dtype, first = (attr(n) for n in ("axis", "axes", "order", "shape", "dtype", "first"))
-items = attr("items")
+items, widths = attr("items"), attr("widths")
 
 transpose, reshape, broadcast_to = OPS["transpose"], OPS["reshape"], OPS["broadcast_to"]
 expand_dims, squeeze, flip, index = OPS["expand_dims"], OPS["squeeze"], OPS["flip"], OPS["index"]
-cast, where = OPS["cast"], OPS["where"]
+cast, where, pad = OPS["cast"], OPS["where"], OPS["pad"]
 
 _BINARY = tuple(OPS[name] for name in ("add", "sub", "mul", "div", "power", "maximum", "minimum"))
 _REDUCTIONS = tuple(OPS[name] for name in ("sum", "mean", "prod", "max", "min", "logsumexp"))
@@ -60,6 +60,13 @@ _IDENTITIES = (
         x,
         when=lambda x, items: items == tuple(Slice(0, size, 1) for size in x.shape),
         example={"items": (Slice(0, 2, 1), Slice(0, 3, 1))},
+    ),
+    Rule(
+        "nothing_padded",
+        pad(x, pad_width=widths),
+        x,
+        when=lambda widths: all(width == (0, 0) for width in widths),
+        example={"widths": ((0, 0), (0, 0))},
     ),
 )
 

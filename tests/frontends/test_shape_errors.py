@@ -75,6 +75,16 @@ ALGEBRA: tuple[Row, ...] = (
 )
 
 STRUCTURAL: tuple[Row, ...] = (
+    ("windows(A, 5, 1)", "GC203", "", "A", "over 5 elements does not fit in the 4 of axis 1"),
+    ("windows(T, 2, 2, dilation=4)", "GC203", "", "T", "over 5 elements does not fit in the 4 of axis 2"),
+    ("windows(A, 2, [1, 1])", "GC203", "", "A", "one or more different axes, got [1, 1]"),
+    ("windows(A, 2, [])", "GC203", "", "A", "one or more different axes, got []"),
+    ("windows(A, (2, 2), 1)", "GC203", "", "A", "a size of at least 1 for each axis, got (2, 2)"),
+    ("windows(A, 0, 1)", "GC203", "", "A", "a size of at least 1 for each axis, got 0"),
+    ("windows(A, 2, 1, stride=0)", "GC203", "", "A", "a stride is a whole number of at least 1 for each axis, got 0"),
+    ("windows(A, 2, 2)", "GC203", "", "A", "there is no axis 2 in a tensor with 2 axes"),
+    ("overlap_add(T, (2, 4), 1)", "GC203", "", "T", "the windows of a tensor 2×4, got 2×1×4 for 2×3×4"),
+    ("overlap_add(v, 4, 0)", "GC203", "", "v", "the windows of a tensor 4, got"),
     ("concatenate([A, B])", "GC203", "", "A B", "equal shapes but for axis 0, got N×4 and 3×N"),
     ("concatenate([A, v])", "GC203", "", "A v", "got N×4 and 4"),
     ("concatenate([A, C], axis=1)", "GC203", "", "A C", "got N×4 and M×4"),
