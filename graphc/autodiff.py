@@ -225,9 +225,10 @@ def between(builder: Builder, outputs: Sequence[Node], variables: Iterable[Node]
 
 def differentiable_operands(node: Node, operands: Sequence[Node]) -> list[int]:
     """The positions of operands that can get a cotangent from this node."""
-    if not carries_cotangent(node) or node.op is OPS["stop_gradient"]:
+    if not carries_cotangent(node):
         return []
-    return [position for position, operand in enumerate(operands) if carries_cotangent(operand)]
+    positions = range(len(operands)) if node.op.differentiable is None else node.op.differentiable
+    return [position for position in positions if carries_cotangent(operands[position])]
 
 
 def carries_cotangent(node: Node) -> bool:

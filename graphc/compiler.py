@@ -248,13 +248,21 @@ class Model:
 
         A model with several outputs gives a dict; a derivative gives what its docstring says.
 
+        On graph values, in a function that is traced, the model is a layer: its parameters become those of the traced
+        model, named by what the model is called there and shared by its calls, unless a dict of them is given first.
+
         Examples
         --------
         >>> print(compile("(x + y) * z")(x=2, y=3, z=4))
         20.0
         """
-        found = self._call("evaluate" if self.compiled.split is None else "forward", *args, **inputs)
-        values = dict(zip(self.graph.outputs, found if self.compiled.split is None else found[0], strict=True))
+        from graphc.frontends.traced_models import call_traced, on_graph_values
+
+        if on_graph_values(args, inputs):
+            values = call_traced(self, self.name, self.graph, args, inputs)
+        else:
+            found = self._call("evaluate" if self.compiled.split is None else "forward", *args, **inputs)
+            values = dict(zip(self.graph.outputs, found if self.compiled.split is None else found[0], strict=True))
         whole: Layout = dict(zip(values, values, strict=True)) if len(values) > 1 else next(iter(values))
         return _laid_out(self.layout or whole, values)
 

@@ -347,6 +347,46 @@ largest: Output = max(x)
         'graphc.vmap("s: Input[int64]\\nx: Input[3]\\ny: Output = dropout(x, 0.5, seed=s)", in_axes={"s": None})',
         "python",
     ),
+    "GC306": Explanation(
+        "a gradient rule does not fit its function",
+        "A rule below `@gradient_of(f)` takes the cotangent of f's result and f's arguments (and, if it likes, the"
+        " result), and gives for each argument a cotangent of the same shape; None stands for no gradient. The rule"
+        " stands before the first call of f, and f computes from its arguments only.",
+        """\
+X: Input[N, 3]
+w: Param[3] = normal()
+
+def halved(x):
+    return x
+
+@gradient_of(halved)
+def halved_gradient(d, x):
+    return sum(d) / 2
+
+loss: Output = mean(halved(X @ w) ** 2)
+""",
+        """\
+X: Input[N, 3]
+w: Param[3] = normal()
+
+def halved(x):
+    return x
+
+@gradient_of(halved)
+def halved_gradient(d, x):
+    return d / 2
+
+loss: Output = mean(halved(X @ w) ** 2)
+""",
+    ),
+    "GC307": Explanation(
+        "a gradient rule has no forward mode",
+        "Forward mode transposes the rule, which must be linear in the cotangent for that: a rule that clips it is"
+        " not. `jvp`, `hvp`, `jacobian` and `hessian` may need it; `grad` and `vjp`, also of gradients, do not.",
+        'graphc.jvp("x: Input[3]\\ny: Output = clip_gradient(x, 1.0)")',
+        'graphc.vjp("x: Input[3]\\ny: Output = clip_gradient(x, 1.0)")',
+        "python",
+    ),
     "GC401": Explanation(
         "the model exceeds a limit",
         "Size, nesting, unrolled loops and constant arithmetic are bounded, so that no text can hang the compiler or"

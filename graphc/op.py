@@ -108,6 +108,8 @@ class Op:
     vjp : callable, optional
         ``vjp(cotangent, result, *operands, **attrs)`` gives one cotangent per operand, None where there is none.
         Elementwise ops have none of their own: the engine uses their partials.
+    differentiable : tuple of int, optional
+        The positions of the operands that it can send a cotangent to; None for every float operand.
     elementwise : Elementwise, optional
     normalize : callable, optional
         ``normalize(*operand_types, **attrs)`` gives the attributes in canonical form; its signature holds their names,
@@ -143,6 +145,8 @@ class Op:
         One line for the op table.
     body : Graph, optional
         What an elementwise function of a model is made from; None for the ops of the table.
+    rule : Graph, optional
+        The gradient rule of a function of a model that has its own; see `graphc.gradient_rules`.
     """
 
     name: str
@@ -150,6 +154,7 @@ class Op:
     infer: Callable[..., Type]
     numpy: str | Callable[..., ast.expr]
     vjp: Callable[..., Sequence[Value | None]] | None = None
+    differentiable: tuple[int, ...] | None = None
     elementwise: Elementwise | None = None
     normalize: Callable[..., dict[str, object]] | None = None
     commutative: bool = False
@@ -166,6 +171,7 @@ class Op:
     samples: tuple[Sample, ...] = ()
     doc: str = ""
     body: Graph | None = None
+    rule: Graph | None = None
 
     def __call__(self, *operands: Operand, **attrs: object) -> Value:
         """Apply the op where its operands live: to graph values, or to the patterns of a rule."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from graphc.autodiff import apart, backpropagate, check_dependence, differentiate
 from graphc.builder import Builder, rebuild
+from graphc.gradient_rules import without_rules
 from graphc.graph import Graph, Node, subgraphs
 from graphc.partition import Split, extract, partition
 from graphc.rewrite.engine import Firing, rewrite
@@ -77,8 +78,11 @@ def run_pipeline(raw: Graph, losses: Sequence[str], variables: Mapping[str, Node
 
 
 def simplify(graph: Graph) -> tuple[Graph, tuple[Firing, ...]]:
-    """Apply the rules that keep values, also in the steps of scans; take from these what they need not do."""
-    found = rewrite(graph, SIMPLIFY)
+    """Apply the rules that keep values, also in the steps of scans; take from these what they need not do.
+
+    All that was to be differentiated is: rules also look through calls of functions with gradient rules of their own.
+    """
+    found = rewrite(without_rules(graph), SIMPLIFY)
     if not has_scans(found.graph):
         return found.graph, found.firings
     again = rewrite(tidy_scans(found.graph), SIMPLIFY)

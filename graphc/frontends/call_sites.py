@@ -71,6 +71,12 @@ class CallSites:
             call, syntax = activation.call, self._syntax(frame)
         return syntax, Frame({}, call)
 
+    def name_of(self, value: object) -> str:
+        """What the function that runs now calls a value; nothing where it has no name for it."""
+        frame = next(iter(self._frames()[-1:]), None)
+        names = {} if frame is None else {**frame.f_globals, **frame.f_locals}
+        return next((name for name, held in names.items() if held is value), "")
+
     def source(self, path: str, module: dict[str, object] | None = None) -> Source:
         """The text of a Python file, or of what stands for one in a notebook."""
         if path not in self.sources:

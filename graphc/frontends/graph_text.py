@@ -14,6 +14,7 @@ from graphc.builder import Builder
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError, TypeRuleError
 from graphc.frontends.elementwise import op_of
+from graphc.gradient_rules import custom_op
 from graphc.graph import Graph, Node, Scope
 from graphc.op import OPS, Coercion, Op
 from graphc.ops.indexing import Slice
@@ -81,7 +82,7 @@ class _Lines:
 
 @dataclass
 class _Section:
-    """A graph under construction, of the model, one of its elementwise functions, or the step of a scan."""
+    """A graph under construction: the model's, an elementwise function's, a gradient rule's, the step of a scan."""
 
     doc: str = ""
     builder: Builder = field(default_factory=Builder)
@@ -124,8 +125,7 @@ class _Reading:
             self.steps[self.section.step] = self.section.finish()
         elif isinstance(self.section, _Section):
             name, coercion = self.section.op
-            graph = self.section.finish()
-            self.ops[name] = op_of(name.rpartition(".")[0], graph, cast(Coercion, coercion), self.section.doc)
+            self.ops[name] = _own_op(name.rpartition(".")[0], coercion, self.section.finish())
         if word == "source":
             self.section = _Lines(rest)
         elif word == "op":
@@ -133,6 +133,8 @@ class _Reading:
             self.section = _Section(json.loads(doc), op=(name, coercion))
         elif word == "step":
             self.section = _Section(rest.rpartition(".")[0], step=rest)
+        elif word == "rule":
+            self.section = _Section(op=(rest, ""))
         elif word == "graph":
             self.section = _Section(json.loads(rest) if rest else "")
         else:
@@ -166,6 +168,11 @@ class _Reading:
             raise ValueError(f"found the place {place!r}")
         number, line, column, end_line, end_column = match.groups()
         return Span(self.sources[int(number or 0)], int(line), int(column), int(end_line or line), int(end_column))
+
+
+def _own_op(name: str, coercion: str, graph: Graph) -> Op:
+    """The op of an elementwise function, or with nothing to coerce to that of a function with a gradient rule."""
+    return op_of(name, graph, cast(Coercion, coercion), graph.doc) if coercion else custom_op(name, graph)
 
 
 def _scopes(text: str | None) -> Iterable[Scope]:

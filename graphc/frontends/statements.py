@@ -10,6 +10,7 @@ from graphc.errors import GraphcError
 from graphc.frontends.declarations import annotated
 from graphc.frontends.elementwise import elementwise_op
 from graphc.frontends.evaluate import EXPRESSIONS, LEAVES, items_of, operate, truth, unpack
+from graphc.frontends.gradients import give_gradient
 from graphc.frontends.names import look_up
 from graphc.frontends.scopes import settle_scope
 from graphc.frontends.session import MAX_ERRORS, MAX_STEPS, Session, failure, place_of
@@ -227,7 +228,7 @@ def returned(session: Session, node: ast.Return, frame: Frame) -> Steps:
 
 
 def definition(session: Session, node: ast.FunctionDef, frame: Frame) -> Steps:
-    """``def``: a function or layer, or with ``@elementwise`` an op."""
+    """``def``: a function or layer, with ``@elementwise`` an op, with ``@gradient_of`` a rule for another one."""
     session.check_free(node.name, node, frame)
     arguments = node.args
     positional = [*arguments.posonlyargs, *arguments.args]
@@ -242,11 +243,13 @@ def definition(session: Session, node: ast.FunctionDef, frame: Frame) -> Steps:
     for argument, default in given:
         if default is not None:
             defaults[argument.arg] = yield Task(default, frame)
-    function: object = Function(node, frame.call.source, frame, defaults)
-    if node.decorator_list:
-        assert isinstance(function, Function)
-        function = yield from elementwise_op(session, function)
-    frame.names[node.name] = function
+    function = Function(node, frame.call.source, frame, defaults)
+    bound: object = function
+    if any(isinstance(decorator, ast.Call) for decorator in node.decorator_list):
+        yield from give_gradient(session, function, frame)
+    elif node.decorator_list:
+        bound = yield from elementwise_op(session, function)
+    frame.names[node.name] = bound
     return None
 
 

@@ -158,6 +158,7 @@ STOP_GRADIENT = define(
         infer=lambda x: x,
         numpy="x",
         vjp=lambda ct, y, x: (None,),
+        differentiable=(),
         flops=0,
         batching=batch_rules.unchanged("stop_gradient"),
         doc="the value, as a constant for differentiation",
