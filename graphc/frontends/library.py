@@ -11,7 +11,7 @@ from graphc.frontends.syntax import illegal
 from graphc.frontends.values import Function
 from graphc.source import Source
 
-FILES = ("activations.gc", "layers.gc", "losses.gc", "initializers.gc", "functions.gc", "algebra.gc")
+FILES = ("activations.gc", "layers.gc", "losses.gc", "initializers.gc", "functions.gc", "algebra.gc", "shapes.gc")
 
 
 @cache
