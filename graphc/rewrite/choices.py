@@ -50,4 +50,9 @@ _MASKS = (
     ),
 )
 
-CHOICES: tuple[Rule, ...] = (*_AGAIN, *_MASKS)
+_SAME = (
+    Rule("both_of_same", OPS["logical_and"](mask, mask), mask),
+    Rule("either_of_same", OPS["logical_or"](mask, mask), mask),
+)
+
+CHOICES: tuple[Rule, ...] = (*_AGAIN, *_MASKS, *_SAME)
