@@ -102,7 +102,12 @@ def _placed(values: Any, shape: tuple[int, ...], index: Any) -> NDArray[Any]:
 def _scatter_add(values: Any, shape: tuple[int, ...], index: Any) -> NDArray[Any]:
     """Zeros with values added at an index; elements named several times get the sum."""
     result = np.zeros(shape, dtype=values.dtype)
-    np.add.at(result, index, values)
+    if values.ndim < 2 or values.size < result.size:
+        np.add.at(result, index, values)
+    else:
+        # NumPy adds single elements faster than rows.
+        places = np.arange(result.size).reshape(shape)[index]
+        np.add.at(result.reshape(-1), places.ravel(), values.ravel())
     return result
 
 

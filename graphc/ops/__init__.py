@@ -2,6 +2,7 @@
 
 from graphc.op import OPS
 from graphc.ops import (
+    cross,
     decompositions,
     einsum,
     elementwise,
@@ -29,6 +30,7 @@ from graphc.ops import (
 
 __all__ = [
     "OPS",
+    "cross",
     "decompositions",
     "einsum",
     "elementwise",

@@ -43,6 +43,7 @@ def _kept_axes(x: Value, items: Items) -> Axes | None:
 
 _TYPE = {"dtype": "float64"}
 _LEADING = {"x": TensorType("float64", (3,)), "axis": (0,)}
+_MASKS = {"mask": TensorType("bool", (3,)), "shape": (2, 3)}
 _ROW = {"x": TensorType("float64", (3,)), "shape": (2, 3)}
 
 _IDENTITIES = (
@@ -214,6 +215,13 @@ _FILLED = tuple(
 )
 
 _BRANCHES = (
+    Rule(
+        "not_equal_of_broadcast",
+        OPS["not_equal"](broadcast_to(x, shape=shape), number),
+        lambda x, number, shape: broadcast_to(OPS["not_equal"](x, number), shape=shape),
+        example={"x": TensorType("float64", (3,)), "shape": (2, 3)},
+    ),
+    Rule("where_broadcasts_mask", where(broadcast_to(mask), x, y), where(mask, x, y), example=_MASKS),
     Rule("where_broadcasts_left", where(mask, broadcast_to(x), y), where(mask, x, y), example=_ROW),
     Rule("where_broadcasts_right", where(mask, y, broadcast_to(x)), where(mask, y, x), example=_ROW),
 )

@@ -62,6 +62,8 @@ ALGEBRA: tuple[Row, ...] = (
     ('einsum("ijk", A)', "GC203", "", "A", "einsum's ijk is of 3 axes, got 2"),
     ("tensordot(A, B, 1)", "GC203", "", "A B", "got 4 on axis 1 and 3 on axis 0"),
     ("tensordot(A, v, axes=2)", "GC203", "", "A v", "a number of axes, or as many axes of each operand, got 2"),
+    ("cross(A, v)", "GC203", "", "A v", "cross needs 3 elements along the last axis, got N×4"),
+    ("cross(w[:3], s)", "GC203", "", f"s {LINE}", "got scalar"),
     ("sort(s)", "GC203", "", "s", "there is no axis -1 in a tensor with 0 axes"),
     ("argsort(A, axis=2)", "GC203", "", "A", "there is no axis 2 in a tensor with 2 axes"),
     ("take_along_axis(A, k)", "GC203", "", "A k", "equal shapes but for axis 1, got N×4 and N"),
@@ -156,6 +158,7 @@ LIBRARY: tuple[Row, ...] = (
     ("dropout(A, 0.5, mask=w)", "GC202", "", "A w", "shapes N×4 and 5"),
     ("leaky_relu(A, w)", "GC202", "", "A w", "shapes 5 and N×4"),
     ("elu(A, w)", "GC202", "", "w", "shapes 5 and N×4"),
+    ("swapaxes(A, 0, 1) + A", "GC202", "", f"A {LINE}", "shapes 4×N and N×4 do not broadcast"),
 )
 
 WRITTEN = {
