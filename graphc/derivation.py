@@ -16,6 +16,7 @@ from graphc.backends.maths import Term
 from graphc.backends.numbers import number
 from graphc.graph import Graph, Node
 from graphc.steps import Kind, Step, forward_nodes, is_constant, steps_of
+from graphc.tensor_type import TensorType
 
 if TYPE_CHECKING:
     from graphc.evaluated import Evaluated
@@ -253,7 +254,7 @@ class _Writer:
         elif step.kind == "backward":
             for edge in step.contributions:
                 operand = self.graph.operands(edge[0])[edge[1]]
-                if operand in step.gradients and operand in reaching:
+                if operand in step.gradients and operand in reaching and isinstance(operand.type, TensorType):
                     yield self._sent(edge, operand)
 
     def _forward(self, node: Node) -> Line:
@@ -284,7 +285,8 @@ class _Writer:
 
     def _written(self, user: Node, sent: Node) -> list[Term]:
         """What a user sends: in symbols and, where these are more than one number, in numbers."""
-        own = {self.joint.cotangents[user]: self._partial(user)}
+        # What has several results has no cotangent of its own.
+        own = {self.joint.cotangents[user]: self._partial(user)} if user in self.joint.cotangents else {}
         symbols = self._expanded(sent, own, numbers=False)
         if self.at is None or not self._all_scalars(sent):
             return [symbols]
