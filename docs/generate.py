@@ -1,4 +1,4 @@
-"""Writes what in docs/ follows from the code: tables of operations, derivatives, errors, library and limits; pictures.
+"""Writes what in docs/ follows from the code: tables of operations, derivatives, conventions, errors, limits; pictures.
 
 Run as ``python -m docs.generate``; ``generated_texts`` gives the same as a dict, by which a test finds stale pages.
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import graphc
+from docs.conventions_page import conventions_page
 from docs.derivatives_page import derivatives_page
 from docs.errors_page import errors_page
 from docs.markdown_text import code, table
@@ -31,7 +32,12 @@ def generated_texts() -> dict[str, str]:
     for name, section in {"library": library_section(), "limits": limits_section()}.items():
         language = _replaced(language, name, section)
     pictures = {f"figures/{name}.dot": picture.text() for name, picture in PICTURES.items()}
-    pages = {"operations.md": operations_page(), "derivatives.md": derivatives_page(), "errors.md": errors_page()}
+    pages = {
+        "operations.md": operations_page(),
+        "derivatives.md": derivatives_page(),
+        "conventions.md": conventions_page(),
+        "errors.md": errors_page(),
+    }
     return {**pages, "language.md": language, **pictures}
 
 

@@ -95,12 +95,19 @@ _FORWARD = click.option("--no-gradient", is_flag=True, help="Do not differentiat
 _TRAINING = click.option(
     "--training/--no-training", default=True, show_default=True, help="What `training` is in the model; dropout asks."
 )
+_CONVENTIONS = click.option(
+    "--conventions",
+    type=click.Choice(["graphc", "torch", "jax"]),
+    default="graphc",
+    show_default=True,
+    help="Whose derivatives hold at kinks, such as that of abs at 0.",
+)
 _FORMAT = click.option(
     "--output-format", type=click.Choice(STYLES), default="full", show_default=True, help="How errors are written."
 )
 _WITH = click.option("--with", "with_", metavar="EXTRAS", help="What else to write, see above: flat,check,graph.")
 _AT = click.option("--at", "at", metavar="VALUES", multiple=True, help="x=2,y=[1,2,3], or a file of arrays: data.npz.")
-_TARGET = _options(_LOSS, _WRT, _FORWARD, _TRAINING)
+_TARGET = _options(_LOSS, _WRT, _FORWARD, _TRAINING, _CONVENTIONS)
 _MODEL = _options(_FILE, _EXPRESSION, _TARGET, _FORMAT)
 
 
@@ -214,7 +221,7 @@ def compile_(
 @_MODEL
 @click.option("--joint", "graph", flag_value="joint", help="The model and its gradient, before any rewriting.")
 @click.option("--compiled", "graph", flag_value="compiled", help="What the value and the gradient are emitted from.")
-@click.option("--rewrites", is_flag=True, help="The rules that fired, and where, instead of the graph.")
+@click.option("--rewrites", is_flag=True, help="The rules that fired and the guards, and where, instead of the graph.")
 @click.option("--maths", is_flag=True, help="The derivation of the gradient, the chain rule step by step.")
 @click.option("--simplified", is_flag=True, help="With --maths: what comes out in the end, as the module computes it.")
 @click.option("--latex", is_flag=True, help="With --maths: as LaTeX.")

@@ -18,8 +18,9 @@ from graphc.errors import GraphcError, GraphcWarning
 from graphc.frontends.text import Parsed, parse_model
 from graphc.gradient_check import GradientReport, check_gradient
 from graphc.graph import Graph, Node
+from graphc.op import Conventions
 from graphc.passes import Compiled, expand_gradients, run_pipeline
-from graphc.provenance import Options, Provenance, checked_extras, digest_of
+from graphc.provenance import Options, Provenance, checked_conventions, checked_extras, digest_of
 from graphc.source import Source
 from graphc.targets import losses_of, named_variables, variables_of
 from graphc.tensor_type import DType
@@ -48,6 +49,7 @@ def compile(
     dtype: DType = "float64",
     gradient: bool = True,
     training: bool = True,
+    conventions: Conventions = "graphc",
     with_: Sequence[str] = (),
 ) -> Model:
     """Compile a model to NumPy functions and their gradients.
@@ -70,6 +72,9 @@ def compile(
     training : bool
         What the static name ``training`` is in the model: False for a module that predicts, without dropout. In a
         Python function, an argument of that name that has a default is it too, and off when either is.
+    conventions : {"graphc", "torch", "jax"}
+        Whose choice of derivative holds where a function has none, such as abs at 0; the module's header says what
+        applies.
     with_ : sequence of str
         What else the module has: ``flat`` (``pack``, ``unpack`` and ``value_and_grad_flat``, for optimisers that want
         one vector), ``check`` (a test of its gradient, which ``python module.py`` runs), ``graph`` (the graph, for
@@ -104,6 +109,7 @@ def compile(
         dtype=dtype,
         gradient=gradient,
         training=training,
+        conventions=checked_conventions(conventions),
         with_=checked_extras(with_),
     )
     model = compile_graph(parsed.graph, text, options, digest_of(text.text), parsed.warnings)
@@ -118,7 +124,7 @@ def compile_graph(
     """Compile a raw graph, with the digest of the text that it is from and what reading that has found."""
     losses = losses_of(graph, source, options.loss) if options.gradient else ()
     variables = variables_of(graph, source, options.wrt, losses) if options.gradient else {}
-    compiled = run_pipeline(graph, losses, variables)
+    compiled = run_pipeline(graph, losses, variables, options.conventions)
     found = (*found, *_zero_warnings(graph, compiled.zero, losses))
     leaves = {*graph.inputs, *graph.params}
     moved = {name: node for name, node in variables.items() if node in leaves}
@@ -200,7 +206,7 @@ class Model:
 
     @property
     def rewrites(self) -> tuple[Firing, ...]:
-        """The rules that fired, and where."""
+        """The rules that fired and the guards of gradients, and where."""
         return self.compiled.firings
 
     @cached_property
@@ -209,9 +215,10 @@ class Model:
 
         Statements that are equal stay apart; ``grad(loss, x)`` in the model is written out.
         """
-        graph, mapping = expand_gradients(self.graph, self.graph.nodes)
+        conventions = self.provenance.options.conventions
+        graph, mapping, _ = expand_gradients(self.graph, self.graph.nodes, conventions)
         wrt = {name: mapping[node] for name, node in named_variables(self.graph, self.variables).items()}
-        joint = differentiate(graph, self.losses, wrt, distinct=graph.nodes)
+        joint = differentiate(graph, self.losses, wrt, distinct=graph.nodes, conventions=conventions)
         nodes = {old: joint.nodes[new] for old, new in mapping.items() if new in joint.nodes}
         return replace(joint, nodes=nodes)
 
@@ -230,6 +237,7 @@ class Model:
                 value_and_grad=self.compiled.value_and_grad,
                 losses=self.losses,
                 variables=self.variables,
+                conventions=self.provenance.options.conventions,
                 together=self.compiled.together,
                 extras=self.provenance.options.with_,
                 moved=self.moved,

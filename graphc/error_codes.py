@@ -489,6 +489,14 @@ loss: Output = mean(encoder(X))
         "graphc compile digits.gc -o digits.py",
         "shell",
     ),
+    "GC415": Explanation(
+        "there are no such conventions",
+        "Where a function has no derivative, a gradient takes graphc's own choice, or that of PyTorch or JAX."
+        " docs/conventions.md lists them side by side.",
+        "graphc compile model.gc --conventions pytorch",
+        "graphc compile model.gc --conventions torch",
+        "shell",
+    ),
     "GC501": Explanation(
         "an array has another shape than was declared",
         "A free size is bound by the first array that has it; all others must agree.",

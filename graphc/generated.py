@@ -78,6 +78,7 @@ def difference(path: str | os.PathLike[str], source: str | os.PathLike[str] | No
             dtype=options.dtype,
             gradient=options.gradient,
             training=options.training,
+            conventions=options.conventions,
             with_=options.with_,
         )
     before, after = (text.splitlines(keepends=True) for text in (opened.source.text, model.source_text))

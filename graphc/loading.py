@@ -14,6 +14,7 @@ import click
 if TYPE_CHECKING:
     from graphc.compiler import Model
     from graphc.diagnostics import Diagnostic
+    from graphc.op import Conventions
     from graphc.tensor_type import DType
 
 
@@ -25,6 +26,7 @@ class Target(TypedDict, total=False):
     dtype: DType
     no_gradient: bool
     training: bool
+    conventions: Conventions
     with_: str | None
 
 
@@ -44,6 +46,7 @@ def compiled(file: str | None, expression: str | None, target: Target) -> tuple[
             dtype=target.get("dtype", "float64"),
             gradient=not target.get("no_gradient", False),
             training=target.get("training", True),
+            conventions=target.get("conventions", "graphc"),
             with_=[name.strip() for name in (target.get("with_") or "").split(",") if name.strip()],
         )
     except GraphcError as error:

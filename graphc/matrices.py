@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from graphc.autodiff import backpropagate
 from graphc.batching import Batched, batch
 from graphc.builder import Builder
 from graphc.compiler import Layout, Model
 from graphc.graph import Node
 from graphc.op import OPS
-from graphc.opened import Opened, Source, by_variable, derived, opened_model, pushed
+from graphc.opened import Opened, Source, by_variable, derived, opened_model
 from graphc.partition import nominal
 from graphc.tensor_type import Shape, TensorType
 from graphc.value import Value
@@ -54,11 +53,11 @@ def jacobian(f: Source, *, wrt: str | Sequence[str] | None = None, output: str |
     found: dict[str, _Block] = {}
     if rows:
         seed = basis.along(opened.value.tensor)
-        cotangents = backpropagate(opened.builder, [(opened.value, seed)], rows).nodes
+        cotangents = opened.propagated(opened.value, seed, rows)
         found |= {name: _Block(cotangents[node], seed) for name, node in rows.items()}
     for name, node in columns.items():
         tangent = basis.along(node.tensor)
-        found[name] = _Block(pushed(opened.builder, {node: tangent}, [opened.value])[0], tangent, turned=True)
+        found[name] = _Block(opened.pushed({node: tangent}, [opened.value])[0], tangent, turned=True)
     blocks = {f"jacobian_{name}": found[name] for name in opened.variables}
     return _batched(opened, basis, blocks, by_variable("jacobian_{}", opened.variables))
 
@@ -89,7 +88,7 @@ def hessian(f: Source, *, wrt: str | Sequence[str] | None = None, loss: str | No
     blocks = {}
     for column, node in opened.variables.items():
         tangent = basis.along(node.tensor)
-        moved = pushed(opened.builder, {node: tangent}, list(gradient.values()))
+        moved = opened.pushed({node: tangent}, list(gradient.values()))
         for row, result in zip(gradient, moved, strict=True):
             blocks[f"hessian_{row}_{column}"] = _Block(result, tangent, turned=True)
     names = list(opened.variables)

@@ -12,6 +12,7 @@ from graphc.builder import Builder, rebuild
 from graphc.compiler import Layout, Model, compile, compile_graph
 from graphc.forward import push_forward
 from graphc.graph import Graph, Node
+from graphc.op import Conventions
 from graphc.passes import run_pipeline, stabilise
 from graphc.provenance import Options
 from graphc.targets import losses_of, variables_of
@@ -31,6 +32,11 @@ class Opened:
     variables: Mapping[str, Node]
 
     @property
+    def conventions(self) -> Conventions:
+        """Whose derivatives hold at kinks: those that the model was compiled with."""
+        return self.model.provenance.options.conventions
+
+    @property
     def value(self) -> Node:
         """The output that is differentiated."""
         return self.outputs[self.output]
@@ -45,14 +51,18 @@ class Opened:
 
     def pulled(self, ct: Node) -> dict[str, Node]:
         """The cotangents of the variables for one of the value."""
-        found = backpropagate(self.builder, [(self.value, ct)], self.variables).nodes
+        found = self.propagated(self.value, ct, self.variables)
         return {name: found[node] for name, node in self.variables.items()}
+
+    def propagated(self, output: Node, ct: Node, variables: Mapping[str, Node]) -> Mapping[Node, Node]:
+        """The cotangents of some nodes for one of an output."""
+        return backpropagate(self.builder, [(output, ct)], variables, conventions=self.conventions).nodes
 
     def curved(self, loss: str, direction: Node) -> Node:
         """The Hessian of an output with respect to the value, times a direction."""
         one = self.builder.constant(1.0, self.outputs[loss].tensor.dtype).node
-        slope = backpropagate(self.builder, [(self.outputs[loss], one)], {"": self.value}).nodes[self.value]
-        return pushed(self.builder, {self.value: direction}, [slope])[0]
+        slope = self.propagated(self.outputs[loss], one, {"": self.value})[self.value]
+        return self.pushed({self.value: direction}, [slope])[0]
 
     def directions(self) -> dict[Node, Node]:
         """An input ``<variable>_dot`` for each variable: its tangent."""
@@ -64,13 +74,8 @@ class Opened:
 
     def pushed(self, tangents: Mapping[Node, Node], nodes: Sequence[Node]) -> list[Node]:
         """The tangents of some nodes, zeros where nothing moves."""
-        return pushed(self.builder, tangents, nodes)
-
-
-def pushed(builder: Builder, tangents: Mapping[Node, Node], nodes: Sequence[Node]) -> list[Node]:
-    """The tangents of some nodes, zeros where nothing moves."""
-    found = push_forward(builder, tangents, nodes)
-    return [found[node] if node in found else zeros(builder, node.tensor).node for node in nodes]
+        found = push_forward(self.builder, tangents, nodes, conventions=self.conventions)
+        return [found[node] if node in found else zeros(self.builder, node.tensor).node for node in nodes]
 
 
 def opened_model(
@@ -96,7 +101,7 @@ def opened_model(
     variables = variables_of(model.graph, model.source, names, (name,))
     check_dependence(model.graph, [model.graph.outputs[name]], variables)
     kept = {f"output {name}": model.graph.outputs[name] for name in protected}
-    graph, nodes, _ = stabilise(model.graph, {**variables, **kept})
+    graph, nodes, _ = stabilise(model.graph, {**variables, **kept}, model.provenance.options.conventions)
     builder = Builder(intern=True)
     mapping = rebuild(graph, builder, step=apart(builder, nodes.values()))
     found = {variable: mapping[nodes[variable]] for variable in variables}
@@ -115,8 +120,9 @@ def _output(model: Model, output: str | None, *, scalar: bool) -> str:
 def derived(origin: Model, graph: Graph, layout: Layout | None) -> Model:
     """The model of a graph made from that of another."""
     of = origin.provenance
-    # No file gives this module today: it was derived in Python.
-    provenance = replace(of, source=f"<derived from {of.source.strip('<>')}>", options=Options(gradient=False))
+    # No file gives this module today: it was derived in Python. Its derivatives are taken as those of its origin.
+    options = Options(gradient=False, conventions=of.options.conventions)
+    provenance = replace(of, source=f"<derived from {of.source.strip('<>')}>", options=options)
     compiled = run_pipeline(graph, (), {})
     return Model(origin.source, graph, origin.warnings, (), (), compiled, provenance, {}, layout)
 

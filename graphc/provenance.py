@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias, cast
 
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
+from graphc.op import CONVENTIONS, Conventions
 from graphc.tensor_type import DType
 
 Extra: TypeAlias = Literal["flat", "check", "graph"]
@@ -31,6 +32,7 @@ class Options:
     dtype: DType = "float64"
     gradient: bool = True
     training: bool = True
+    conventions: Conventions = "graphc"
     with_: tuple[Extra, ...] = ()
 
 
@@ -108,10 +110,31 @@ def checked_extras(wanted: Sequence[str]) -> tuple[Extra, ...]:
     return tuple(extra for extra in EXTRAS if extra in wanted)
 
 
+def checked_conventions(wanted: str) -> Conventions:
+    """The conventions of this name.
+
+    Raises
+    ------
+    GraphcError
+        GC415 when there are none.
+    """
+    found = next((known for known in CONVENTIONS if known == wanted), None)
+    if found is None:
+        message = f"expected the conventions of {', '.join(CONVENTIONS[:-1])} or {CONVENTIONS[-1]}, found {wanted}"
+        raise GraphcError(Diagnostic("GC415", message))
+    return found
+
+
 def _option_texts(options: Options) -> list[str]:
     # A sequence of one output is not the same as that output, which has to be a scalar.
     loss = f"{options.loss[0]}," if isinstance(options.loss, tuple) and len(options.loss) == 1 else options.loss
-    named = {"loss": loss, "wrt": options.wrt, "dtype": options.dtype if options.dtype != "float64" else None}
+    default = Options()
+    named = {
+        "loss": loss,
+        "wrt": options.wrt,
+        "dtype": options.dtype if options.dtype != default.dtype else None,
+        "conventions": options.conventions if options.conventions != default.conventions else None,
+    }
     flags = {"no-gradient": not options.gradient, "no-training": not options.training}
     return [
         *(f"--{name} {_listed(value)}" for name, value in named.items() if value is not None),
@@ -138,5 +161,6 @@ def _read_options(text: str) -> Options:
         dtype=cast(DType, given.get("dtype", "float64")),
         gradient="no-gradient" not in given,
         training="no-training" not in given,
+        conventions=checked_conventions(given.get("conventions", "graphc")),
         with_=tuple(extra for extra in EXTRAS if extra in (names("with") or ())),
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache, reduce
 from typing import TYPE_CHECKING, TypeAlias
 
-from graphc.op import OPS, Op
+from graphc.op import OPS, Conventions, Op, Partials
 
 if TYPE_CHECKING:
     import sympy
@@ -21,12 +21,14 @@ Partial: TypeAlias = "Callable[..., Number] | None"
 
 
 @cache
-def partials(op: Op) -> tuple[Partial, ...]:
+def partials(op: Op, conventions: Conventions = "graphc") -> Partials:
     """The partial derivatives of an elementwise op: ``partial(result, *operands)`` per operand, None where it is zero.
 
     Written in the result where that is possible: the derivative of ``exp`` is its result.
     """
     assert op.elementwise is not None
+    if conventions in op.alternatives:
+        return op.alternatives[conventions].partials
     if op.elementwise.partials is not None:
         return op.elementwise.partials
     expression, symbols = mathematics(op)

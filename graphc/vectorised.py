@@ -49,7 +49,7 @@ def vmap(f: Source, *, in_axes: Mapping[str, int | None] | None = None, size: Si
     """
     model = f if isinstance(f, Model) else compile(f, gradient=False)
     axes = _axes(model, in_axes or {})
-    graph, _, _ = stabilise(model.graph, {})
+    graph, _, _ = stabilise(model.graph, {}, model.provenance.options.conventions)
     count = named_size(free_name("B", _size_names(graph))) if size is None else size
     builder = Builder(intern=True)
     # Every input keeps its place in the signature, batched or not.

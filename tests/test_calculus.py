@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -298,3 +299,11 @@ def test_opening_changes_nothing_of_the_model() -> None:
     before = m.graph.nodes
     assert isinstance(opened_model(m, None, None).builder, Builder)
     assert m.graph.nodes == before and m.losses == ("loss",)
+
+
+@pytest.mark.parametrize("x", [0.0, 1e-9, 0.1, 0.3183, 0.3184, 1.0, -2.5, 300.0])
+def test_sinc_has_all_derivatives_near_zero(x: float) -> None:
+    first = graphc.grad("sinc(x)")
+    second = graphc.grad(first)
+    expected = [float(mpmath.diff(mpmath.sincpi, x, order)) for order in (1, 2)]
+    np.testing.assert_allclose([first(x=x), second(x=x)], expected, rtol=1e-13, atol=1e-14)

@@ -278,6 +278,29 @@ def test_show_says_which_rules_fired() -> None:
     assert rows[0].keys() == {"rule", "place"}
 
 
+def test_show_says_what_is_guarded() -> None:
+    done = graphc("show", "-e", "where(x > 0, log(x), 0)", "--rewrites")
+    assert "guarded the branch of where that is not taken: log  <model>:1:14\n" in done.stdout
+    done = graphc("show", "-e", "sqrt(relu(x))", "--rewrites")
+    assert "guarded 0 from being multiplied by infinity: relu  <model>:1:6\n" in done.stdout
+
+
+@pytest.mark.parametrize(("conventions", "slope"), [("graphc", "0"), ("torch", "0"), ("jax", "1")])
+def test_conventions_of_run_and_compile(conventions: str, slope: str) -> None:
+    options = ("-e", "abs(x)", "--conventions", conventions)
+    assert f"  x = {slope}.0\n" in graphc("run", *options, "--at", "x=0").stdout
+    assert f"at kinks abs'(0) = {slope}\n" in graphc("compile", *options).stdout
+    joint = graphc("show", *options, "--joint").stdout
+    assert ("sign" in joint) is (slope == "0")
+    assert ("sign" in graphc("draw", *options).stdout) is (slope == "0")
+
+
+def test_unknown_conventions_are_wrong_use() -> None:
+    done = graphc("compile", "-e", "abs(x)", "--conventions", "pytorch")
+    assert done.exit_code == 2
+    assert "'graphc', 'torch', 'jax'" in done.stderr
+
+
 def test_draw_to_standard_output_and_to_a_file(folder: Path) -> None:
     text = graphc("draw", "model.gc", "--view", "gradient").stdout
     assert text.count("digraph") == 1

@@ -25,6 +25,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "wrt": {"wrt": ["x", "w"], "with_": ["flat", "check"]},
     "many": {"wrt": ["w", "h", "x"], "dtype": "float32", "training": False},
     "no gradient": {"gradient": False},
+    "conventions": {"conventions": "jax", "dtype": "float32"},
 }
 
 

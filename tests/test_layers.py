@@ -30,6 +30,7 @@ LAYERS = (
     "numpy_text",
     "ops",
     "rewrite",
+    "finite",
     "guards",
     "autodiff",
     "linearity",

@@ -33,7 +33,7 @@ from graphc.backends.numpy_statements import Spelling
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.graph import Graph, Node, subgraphs
-from graphc.op import OPS
+from graphc.op import OPS, Conventions
 from graphc.partition import Split, reached
 from graphc.size import size_names
 
@@ -59,6 +59,8 @@ class Program:
         The outputs that are differentiated.
     variables : tuple of str
         What they are differentiated with respect to.
+    conventions : {"graphc", "torch", "jax"}
+        Whose derivatives hold at kinks, for the header.
     together : Graph, optional
         All outputs, for a program without gradient.
     extras : sequence of str
@@ -75,6 +77,7 @@ class Program:
     value_and_grad: Graph | None = None
     losses: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+    conventions: Conventions = "graphc"
     together: Graph | None = None
     extras: Sequence[str] = ()
     moved: Mapping[str, Node] = field(default_factory=dict)
@@ -115,7 +118,7 @@ def emit_module(program: Program) -> str:
     blocks += [constants] if constants else []
     blocks += [[f"{GRAPH} = {literal_text(graph_text(program.raw))}"]] if "graph" in program.extras else []
     blocks += [MAIN] if "check" in program.extras else []
-    conventions = conventions_of(program.raw, program.losses, program.variables)
+    conventions = conventions_of(program.raw, program.losses, program.variables, program.conventions)
     doc = module_docstring(program.raw, program.provenance, conventions, _lacking(program))
     standard = ["import base64"] if any("base64." in line for block in blocks for line in block) else []
     standard += ["from typing import NamedTuple"] if outputs else []

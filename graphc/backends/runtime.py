@@ -189,3 +189,15 @@ def _expm(x: NDArray[Any]) -> NDArray[Any]:
     for step in range(int(np.max(squarings, initial=0))):
         result = np.where(step < squarings, result @ result, result)
     return result
+
+
+def _cofactors(x: NDArray[Any]) -> NDArray[Any]:
+    """The cofactors of square matrices, det(x) inv(x).T where there is an inverse; singular matrices have them too.
+
+    With x = u diag(s) v they are det(u) det(v) u diag(c) v, c the products of all other singular values.
+    """
+    u, s, v = np.linalg.svd(x)
+    others = np.prod(np.where(np.eye(s.shape[-1], dtype=bool), 1.0, s[..., None, :]), axis=-1)
+    sign = np.linalg.det(u) * np.linalg.det(v)
+    found: NDArray[Any] = (u * (sign[..., None] * others)[..., None, :]) @ v
+    return found

@@ -20,11 +20,9 @@ __all__ = ["STABILITY"]
 
 Axes = tuple[int, ...]
 
-_NONNEGATIVE_OPS = frozenset(("exp", "sigmoid", "softmax", "softplus", "square", "abs", "sqrt"))
-
 
 def _is_nonnegative(node: Node) -> bool:
-    return node.op.name in _NONNEGATIVE_OPS and FLOAT.accepts(node)
+    return node.op.nonnegative and FLOAT.accepts(node)
 
 
 def _nonnegative_sample(builder: Builder) -> Value:

@@ -17,10 +17,11 @@ from graphc.autodiff import differentiate
 from graphc.builder import Builder
 from graphc.errors import GraphcError
 from graphc.graph import Graph, verify
+from graphc.op import Conventions
 from graphc.ops import OPS
 from graphc.rewrite.engine import rewrite
 from graphc.rewrite.pattern import FLOAT, Apply, Kind, Rule, Var, instantiate, var
-from graphc.rewrite.sets import RULE_SETS
+from graphc.rewrite.sets import RULE_SETS, STABILISE
 from graphc.tensor_type import TensorType
 from graphc.value import Value
 from tests.evaluate import evaluate
@@ -74,21 +75,21 @@ def hole_value(builder: Builder, name: str, sample: object) -> Value:
     return sample(builder) if callable(sample) else builder.constant(sample)
 
 
-def joint(graph: Graph) -> Graph:
+def joint(graph: Graph, conventions: Conventions = "graphc") -> Graph:
     """The graph with the gradients of its float inputs, where it has any."""
     variables = {str(node.attrs["name"]): node for node in graph.inputs if node.tensor.is_float}
     if not variables or not graph.outputs["f"].tensor.is_float:
         return graph
-    return differentiate(graph, ["f"], variables).graph
+    return differentiate(graph, ["f"], variables, conventions=conventions).graph
 
 
-def before_and_after(rule: Rule) -> tuple[Graph, Graph]:
+def before_and_after(rule: Rule, conventions: Conventions = "graphc") -> tuple[Graph, Graph]:
     graph = as_graph(rule)
     found = rewrite(graph, [rule])
     assert [firing.rule for firing in found.firings][:1] == [rule.name], "the rule does not fire on its own pattern"
     verify(found.graph)
     assert found.graph.outputs["f"].type == graph.outputs["f"].type
-    return joint(graph), joint(found.graph)
+    return joint(graph, conventions), joint(found.graph, conventions)
 
 
 def points(graph: Graph, pool: tuple[float, ...] | None, *, low: float = -3.0, high: float = 3.0) -> Iterator[Point]:
@@ -181,6 +182,35 @@ def test_stability_never_overflows_where_the_original_did_not(rule: Rule) -> Non
             old, new = evaluate(before, point), evaluate(after, point)
             for name in old:
                 assert np.all(np.isfinite(new[name]) | ~np.isfinite(old[name])), (point, old, new)
+
+
+APPLIED_BEFORE = [param.values[1] for param in RULES if param.values[1] in STABILISE]
+
+
+def keeps_kinks(rule: Rule, conventions: Conventions) -> bool:
+    """Whether a rule keeps every gradient that is finite, at points where kinks are."""
+    before, after = before_and_after(rule, conventions)
+    with np.errstate(all="ignore"):
+        for point in points(before, (0.0, -1.0, 1.0)):
+            old, new = evaluate(before, point), evaluate(after, point)
+            for name in old:
+                known = np.isfinite(np.asarray(old[name]))
+                if not np.allclose(np.asarray(old[name])[known], np.asarray(new[name])[known], rtol=1e-12):
+                    return False
+    return True
+
+
+# Under graphc's own conventions the tests of each set say it.
+@pytest.mark.parametrize("conventions", ["torch", "jax"])
+def test_rules_before_differentiation_keep_the_conventions_at_kinks(conventions: Conventions) -> None:
+    concerned = [r for r in APPLIED_BEFORE if any(conventions in n.op.alternatives for n in as_graph(r).nodes)]
+    assert bool(concerned) is any(conventions in op.alternatives for op in OPS.values())
+    assert [rule.name for rule in concerned if not keeps_kinks(rule, conventions)] == []
+
+
+def test_a_rule_that_turns_a_kink_round_is_found() -> None:
+    x = var("x", FLOAT)
+    assert not keeps_kinks(Rule("absolute_of_negative", OPS["abs"](-x), OPS["abs"](x)), "jax")
 
 
 @of_set("REASSOCIATE")
