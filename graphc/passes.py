@@ -77,6 +77,11 @@ def run_pipeline(raw: Graph, losses: Sequence[str], variables: Mapping[str, Node
     return Compiled(singles, split, value_and_grad, (*firings, *whole.firings), joint.zero)
 
 
+def simplified(graph: Graph) -> Graph:
+    """A graph after the rules of stability and simplification, with nothing to differentiate any more."""
+    return rewrite(stabilise(graph, {})[0], SIMPLIFY).graph
+
+
 def stabilise(raw: Graph, variables: Mapping[str, Node]) -> tuple[Graph, dict[str, Node], tuple[Firing, ...]]:
     """Apply the stability rules and expand derivatives that the model asks for.
 
