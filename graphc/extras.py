@@ -9,7 +9,7 @@ from typing import Literal
 
 from graphc import blocks, products
 from graphc.autodiff import check_dependence
-from graphc.backends.numpy_derivatives import DerivativeFunction
+from graphc.backends.numpy_derivatives import DerivativeFunction, FlatForm
 from graphc.backends.numpy_header import keys_text, listed
 from graphc.builder import Builder
 from graphc.diagnostics import Diagnostic
@@ -32,11 +32,14 @@ class Kind:
         Whether it is one of the loss, or of any output (`compile` has ``of=`` for it).
     doc : str
         The docstring of the function; ``{output}`` and ``{keys}`` are filled in.
+    form : FlatForm
+        What it is where the variables are one vector.
     """
 
     make: Callable[[Opened], Derivative]
     of: Literal["loss", "output"]
     doc: str
+    form: FlatForm
 
 
 def sparse_jacobian(opened: Opened) -> Derivative:
@@ -51,26 +54,64 @@ def opened_pattern(opened: Opened) -> Pattern:
 
 
 KINDS: Mapping[str, Kind] = {
-    "jvp": Kind(products.jvp, "output", "{output}, and the product of its Jacobian with v, a dict with {keys}."),
-    "vjp": Kind(products.vjp, "output", "{output}, and a cotangent's product with its Jacobian, a dict with {keys}."),
-    "jacobian": Kind(blocks.jacobian, "output", "The Jacobian of {output}, a dict with {keys}."),
+    "jvp": Kind(
+        products.jvp,
+        "output",
+        "{output}, and the product of its Jacobian with v, a dict with {keys}.",
+        FlatForm((("value", "raveled"), ("tangent", "raveled")), "{output} and its Jacobian times v, as vectors."),
+    ),
+    "vjp": Kind(
+        products.vjp,
+        "output",
+        "{output}, and a cotangent's product with its Jacobian, a dict with {keys}.",
+        FlatForm(
+            (("value", "raveled"), ("grads", "vector")), "{output} and a cotangent times its Jacobian, as vectors."
+        ),
+    ),
+    "jacobian": Kind(
+        blocks.jacobian,
+        "output",
+        "The Jacobian of {output}, a dict with {keys}.",
+        FlatForm((("blocks", "matrix"),), "The Jacobian of {output} as a matrix."),
+    ),
     "value_and_jacobian": Kind(
-        blocks.value_and_jacobian, "output", "{output} and its Jacobian, a dict with {keys}; shared work is done once."
+        blocks.value_and_jacobian,
+        "output",
+        "{output} and its Jacobian, a dict with {keys}; shared work is done once.",
+        FlatForm((("value", "raveled"), ("blocks", "matrix")), "{output} as a vector and its Jacobian as a matrix."),
     ),
     "sparse_jacobian": Kind(
         sparse_jacobian,
         "output",
         "The Jacobian of {output} where it may differ from 0; its columns are {order}, each row by row.",
+        FlatForm((), "The Jacobian of {output}: rows, columns and values."),
     ),
     "gauss_newton": Kind(
         products.gauss_newton,
         "output",
         "The product Jᵀ {middle}J v, J the Jacobian of {output}{hessian}; dicts with {keys}.",
+        FlatForm((("products", "vector"),), "The Gauss-Newton matrix of {output} times v, as a vector."),
     ),
-    "hvp": Kind(products.hvp, "loss", "The product of the Hessian of {output} with v; both are dicts with {keys}."),
-    "hessian": Kind(blocks.hessian, "loss", "The Hessian of {output}, a dict of dicts with {keys}."),
+    "hvp": Kind(
+        products.hvp,
+        "loss",
+        "The product of the Hessian of {output} with v; both are dicts with {keys}.",
+        FlatForm((("products", "vector"),), "The Hessian of {output} times v, as a vector."),
+    ),
+    "hessian": Kind(
+        blocks.hessian,
+        "loss",
+        "The Hessian of {output}, a dict of dicts with {keys}.",
+        FlatForm((("blocks", "square"),), "The Hessian of {output} as a matrix."),
+    ),
     "value_grad_hessian": Kind(
-        blocks.value_grad_hessian, "loss", "{output}, its gradient and its Hessian, dicts with {keys}."
+        blocks.value_grad_hessian,
+        "loss",
+        "{output}, its gradient and its Hessian, dicts with {keys}; shared work is done once.",
+        FlatForm(
+            (("value", "scalar"), ("grads", "vector"), ("blocks", "square")),
+            "{output}, its gradient as a vector and its Hessian as a matrix.",
+        ),
     ),
 }
 EXTRAS: tuple[str, ...] = (*KINDS, "flat", "check", "graph")
@@ -143,7 +184,8 @@ def _function(
     own, copied = merged([primal, found], builder)
     whole = builder.finish({key: copied[node] for key, node in found.outputs.items()}, doc=graph.doc)
     types = {variable: node.tensor for variable, node in variables.items()}
-    return DerivativeFunction(name, text, output, replace(derivative, graph=whole), frozenset(own.values()), types)
+    done = replace(derivative, graph=whole)
+    return DerivativeFunction(name, text, output, done, frozenset(own.values()), types, kind.form)
 
 
 def in_order(graph: Graph, variables: Mapping[str, Node]) -> dict[str, Node]:

@@ -121,7 +121,7 @@ def jacobian_sparsity(f: Source, *, wrt: str | Sequence[str] | None = None, outp
     --------
     >>> pattern = jacobian_sparsity("x: Input[5]\\nr: Output = x[:-2] - 2 * x[1:-1] + x[2:]")
     >>> pattern
-    <pattern 3×5: 9 places, 5 colours>
+    <pattern 3×5: 9 places, 3 colours>
     >>> print(pattern.matrix.astype(int))
     [[1 1 1 0 0]
      [0 1 1 1 0]

@@ -246,7 +246,8 @@ def _each_once(numbers: Indices) -> Indices:
 
 def _groups(type: TensorType, axis: object) -> tuple[Indices, int]:
     """For each element the number of its group along some axes, and how many groups there are."""
-    axes = {axis % type.ndim} if isinstance(axis, int) else {a % type.ndim for a in cast("tuple[int, ...]", axis)}
+    given = range(type.ndim) if axis is None else (axis,) if isinstance(axis, int) else cast("tuple[int, ...]", axis)
+    axes = {a % type.ndim for a in given}
     shape = tuple(1 if place in axes else size for place, size in enumerate(_shape(type)))
     count = int(np.prod(shape, dtype=int))
     return np.broadcast_to(np.arange(count).reshape(shape), _shape(type)).ravel(), count

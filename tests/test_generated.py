@@ -25,6 +25,8 @@ OPTIONS: dict[str, dict[str, object]] = {
     "wrt": {"wrt": ["x", "w"], "with_": ["flat", "check"]},
     "many": {"wrt": ["w", "h", "x"], "dtype": "float32", "training": False},
     "no gradient": {"gradient": False},
+    "derivatives": {"with_": ["hvp", "jacobian", "flat", "gauss_newton"], "of": "last"},
+    "sparse": {"with_": ["sparse_jacobian"], "sizes": {"N": 4}, "wrt": ["x"]},
 }
 
 

@@ -7,8 +7,15 @@ from scipy.sparse import coo_array
 from scipy.sparse.linalg import spsolve
 
 import graphc
-from graphc.op import OPS
-from graphc.sparsity import Pattern
+from graphc.builder import Builder, rebuild
+from graphc.graph import Graph, Node
+from graphc.op import OPS, Op
+from graphc.ops.leaves import Array
+from graphc.sparsity import Pattern, pattern_of
+from tests.evaluate import evaluate
+from tests.ops.checks import Case, cases
+from tests.ops.test_generic import TRIED, _name
+from tests.test_forward import both_modes
 
 N = 12
 ROSENBROCK = "x: Input[N]\nr: Output = concatenate([10 * (x[1:] - x[:-1] ** 2), 1 - x[:-1]])"
@@ -58,6 +65,50 @@ def test_the_pattern_holds_what_is_not_zero_and_values_are_the_dense_ones(text: 
     assert pattern.shape == dense.shape
     assert not np.any(dense[~pattern.matrix])
     np.testing.assert_allclose(sparse, dense, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("saved", [False, True], ids=["labels given", "labels saved"])
+@pytest.mark.parametrize("op", TRIED, ids=_name)
+def test_every_op_depends_on_no_more_than_its_pattern_says(op: Op, saved: bool) -> None:
+    for case in cases(op):
+        found = evaluate_units(case) if case.variables else {}
+        graph = with_saved_labels(case) if saved else case.graph
+        variables = [node for node in graph.inputs if str(node.attrs["name"]) in case.variables]
+        for name, jacobian in found.items():
+            pattern = pattern_of(graph, graph.outputs[name], variables)
+            assert pattern.shape == jacobian.shape, op
+            assert not np.any(jacobian[~pattern.matrix]), (op, name)
+
+
+def evaluate_units(case: Case) -> dict[str, np.ndarray]:
+    """The Jacobian of each result, column by column in forward mode."""
+    graph = both_modes(case)
+    still = {f"t_{name}": np.zeros(case.values[name].shape) for name in case.variables}
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in graph.outputs if name.startswith("dot_")}
+    for name in (str(node.attrs["name"]) for node in graph.inputs):
+        for place in np.ndindex(case.values[name].shape) if name in case.variables else ():
+            unit = np.zeros(case.values[name].shape)
+            unit[place] = 1.0
+            found = evaluate(graph, {**case.values, **still, f"t_{name}": unit})
+            for key, column in columns.items():
+                column.append(np.ravel(found[key]))
+    # Samples of no elements have no columns.
+    return {key.removeprefix("dot_"): np.stack(column, axis=1) for key, column in columns.items() if column}
+
+
+def with_saved_labels(case: Case) -> Graph:
+    """The graph of a case with its integers as part of it."""
+    builder = Builder()
+
+    def step(node: Node, operands: tuple[Node, ...]) -> Node | None:
+        if node.op.name != "input" or not node.tensor.is_int:
+            return None
+        values = case.values[str(node.attrs["name"])]
+        array = Array(node.tensor.dtype, values.shape, values.astype(node.tensor.dtype).tobytes())
+        return builder.apply(OPS["array"], (), {"array": array}).node
+
+    mapping = rebuild(case.graph, builder, step=step)
+    return builder.finish({name: mapping[node] for name, node in case.graph.outputs.items()})
 
 
 EXACT = ["rosenbrock", "ode", "rows", "along", "moved", "parts", "gathered", "spread", "product", "several", "diagonal"]

@@ -17,6 +17,23 @@ from graphc.products import Derivative, Layout
 from graphc.tensor_type import TensorType
 
 
+@dataclass(frozen=True)
+class FlatForm:
+    """How the result of a function becomes vectors and matrices.
+
+    Attributes
+    ----------
+    parts : tuple of (str, str)
+        What the function calls each part of the result, and its form: ``scalar``, ``raveled`` (an array), ``vector``,
+        ``matrix`` or ``square`` (of the variables' blocks). Nothing for a result that stays as it is.
+    doc : str
+        What comes out; ``{output}`` is filled in.
+    """
+
+    parts: tuple[tuple[str, str], ...]
+    doc: str
+
+
 @dataclass(frozen=True, eq=False)
 class DerivativeFunction:
     """What a function for a derivative is made of.
@@ -32,6 +49,7 @@ class DerivativeFunction:
     plain : collection of Node
         The nodes of its graph that are the model's own.
     variables : mapping of str to TensorType
+    form : FlatForm
     """
 
     name: str
@@ -40,6 +58,7 @@ class DerivativeFunction:
     derivative: Derivative
     plain: Collection[Node]
     variables: Mapping[str, TensorType]
+    form: FlatForm
 
 
 def derivative_function(scope: Scope, function: DerivativeFunction) -> list[str]:
@@ -48,9 +67,7 @@ def derivative_function(scope: Scope, function: DerivativeFunction) -> list[str]
     inputs = [str(node.attrs["name"]) for node in scope.raw.inputs]
     source = reached(scope.raw, [scope.raw.outputs[function.output]])
     direction = _direction(scope, function)
-    entry = EntryFunction(
-        scope, function.name, graph, inputs, source, plain=function.plain, direction=direction, taken=[]
-    )
+    entry = EntryFunction(scope, function.name, graph, inputs, source, plain=function.plain, direction=direction)
     results = entry.body.results(graph.outputs)
 
     def returning(spelling: Spelling) -> list[str]:

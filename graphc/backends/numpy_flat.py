@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from graphc.backends.numpy_derivatives import DerivativeFunction, direction_name
+from graphc.backends.numpy_derivatives import DerivativeFunction, FlatForm, direction_name
 from graphc.backends.numpy_function import Scope
 from graphc.backends.numpy_header import function_docstring
 from graphc.backends.numpy_layout import INDENT, WIDTH, joined_lines, quoted
@@ -22,44 +22,9 @@ from graphc.size import Size, size_names
 FLAT_NAMES = ("pack", "unpack", "value_and_grad_flat", "residuals_flat")
 
 
-@dataclass(frozen=True)
-class FlatForm:
-    """How the result of a function becomes vectors and matrices.
-
-    Attributes
-    ----------
-    parts : tuple of (str, str)
-        What the function calls each part of the result, and its form: ``scalar``, ``raveled`` (an array), ``vector``,
-        ``matrix`` or ``square`` (of the variables' blocks). Nothing for a result that stays as it is.
-    doc : str
-        What comes out; ``{output}`` is filled in.
-    """
-
-    parts: tuple[tuple[str, str], ...]
-    doc: str
-
-
 _VALUE_AND_GRAD = FlatForm(
     (("value", "scalar"), ("grads", "vector")), "{output} and its gradient as a vector, for optimisers that take both."
 )
-_FORMS: Mapping[str, FlatForm] = {
-    "jvp": FlatForm((("value", "raveled"), ("tangent", "raveled")), "{output} and its Jacobian times v, as vectors."),
-    "vjp": FlatForm(
-        (("value", "raveled"), ("grads", "vector")), "{output} and a cotangent times its Jacobian, as vectors."
-    ),
-    "jacobian": FlatForm((("blocks", "matrix"),), "The Jacobian of {output} as a matrix."),
-    "value_and_jacobian": FlatForm(
-        (("value", "raveled"), ("blocks", "matrix")), "{output} as a vector and its Jacobian as a matrix."
-    ),
-    "sparse_jacobian": FlatForm((), "The Jacobian of {output}: rows, columns and values."),
-    "gauss_newton": FlatForm((("products", "vector"),), "The Gauss-Newton matrix of {output} times v, as a vector."),
-    "hvp": FlatForm((("products", "vector"),), "The Hessian of {output} times v, as a vector."),
-    "hessian": FlatForm((("blocks", "square"),), "The Hessian of {output} as a matrix."),
-    "value_grad_hessian": FlatForm(
-        (("value", "scalar"), ("grads", "vector"), ("blocks", "square")),
-        "{output}, its gradient as a vector and its Hessian as a matrix.",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -97,7 +62,7 @@ def flat_functions(
         found.append(_residuals(scope, residuals, moved))
     for function in derivatives:
         direction = direction_name(scope, function)
-        found.append(_flat_function(scope, function.name, function.output, moved, _FORMS[function.name], direction))
+        found.append(_flat_function(scope, function.name, function.output, moved, function.form, direction))
     return found
 
 

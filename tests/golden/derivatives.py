@@ -286,7 +286,7 @@ def hessian(params, t, y):
 
 
 def value_grad_hessian(params, t, y):
-    """loss, its gradient and its Hessian, dicts with the keys of params.
+    """loss, its gradient and its Hessian, dicts with the keys of params; shared work is done once.
 
     returns  loss: float64[]   scale: float64[]   rate: float64[2]
              scale, scale: float64[]   scale, rate: float64[2]   rate, scale: float64[2]
