@@ -105,7 +105,13 @@ _CONVENTIONS = click.option(
 _FORMAT = click.option(
     "--output-format", type=click.Choice(STYLES), default="full", show_default=True, help="How errors are written."
 )
-_WITH = click.option("--with", "with_", metavar="EXTRAS", help="What else to write, see above: flat,check,graph.")
+_WITH = click.option("--with", "with_", metavar="EXTRAS", help="What else to write, see above: flat,check,hvp.")
+_OF = click.option(
+    "--of", metavar="NAME", help="The output that Jacobians are of.  [default: the loss, or the only one]"
+)
+_SIZE = click.option(
+    "--size", "sizes", metavar="N=10", multiple=True, help="A number for a free size; may be repeated."
+)
 _AT = click.option("--at", "at", metavar="VALUES", multiple=True, help="x=2,y=[1,2,3], or a file of arrays: data.npz.")
 _TARGET = _options(_LOSS, _WRT, _FORWARD, _TRAINING, _CONVENTIONS)
 _MODEL = _options(_FILE, _EXPRESSION, _TARGET, _FORMAT)
@@ -191,6 +197,8 @@ def _check_module(file: str, source: str | None, output_format: str) -> int:
 @_MODEL
 @_DTYPE
 @_WITH
+@_OF
+@_SIZE
 @click.option("-o", "--output", metavar="OUT.py", default="-", show_default=True, help="Where to write the module.")
 def compile_(
     file: str | None, expression: str | None, output_format: str, output: str, **target: Unpack[Target]
@@ -209,6 +217,12 @@ def compile_(
     With flat    pack, unpack and value_and_grad_flat: parameters as one vector, for scipy.optimize
          check   check(), which `python model.py` runs: the gradient against differences
          graph   the graph as text, from which graphc.load("model.py") re-opens the model
+
+    \b
+    and functions of these names, with flat also as NAME_flat:
+         jvp, vjp, jacobian, value_and_jacobian, gauss_newton      of the output that --of names
+         sparse_jacobian                                           of sizes that are numbers: --size N=10
+         hvp, hessian, value_grad_hessian                          of the loss
     """
     model = load(file, expression, output_format, target)
     if output == "-":

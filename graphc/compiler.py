@@ -9,25 +9,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from graphc.atomic import write_atomic
 from graphc.autodiff import Joint, differentiate
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError, GraphcWarning
+from graphc.extras import KINDS, output_of, requested
 from graphc.frontends.text import Parsed, parse_model
 from graphc.gradient_check import GradientReport, check_gradient
 from graphc.graph import Graph, Node
 from graphc.op import Conventions
 from graphc.passes import Compiled, expand_gradients, run_pipeline
+from graphc.products import Layout, whole_layout
 from graphc.provenance import Options, Provenance, checked_conventions, checked_extras, digest_of
-from graphc.source import Source
+from graphc.size import size_names
+from graphc.source import Source, Span
 from graphc.targets import losses_of, named_variables, variables_of
 from graphc.tensor_type import DType
 
 VERSION = "0.1.0"
-Layout: TypeAlias = "str | tuple[Layout, ...] | Mapping[str, Layout]"
-"""A structure of values, in the names of outputs."""
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     import sympy
 
     from graphc.backends.dot import Look
+    from graphc.backends.numpy_derivatives import DerivativeFunction
     from graphc.derivation import Derivation
     from graphc.evaluated import Evaluated
     from graphc.rewrite.engine import Firing
@@ -51,6 +53,8 @@ def compile(
     training: bool = True,
     conventions: Conventions = "graphc",
     with_: Sequence[str] = (),
+    of: str | None = None,
+    sizes: Mapping[str, int] | None = None,
 ) -> Model:
     """Compile a model to NumPy functions and their gradients.
 
@@ -78,7 +82,12 @@ def compile(
     with_ : sequence of str
         What else the module has: ``flat`` (``pack``, ``unpack`` and ``value_and_grad_flat``, for optimisers that want
         one vector), ``check`` (a test of its gradient, which ``python module.py`` runs), ``graph`` (the graph, for
-        `load`).
+        `load`), and derivatives, each a function of its name: ``jvp``, ``vjp``, ``jacobian``, ``value_and_jacobian``,
+        ``sparse_jacobian``, ``gauss_newton`` of an output, ``hvp``, ``hessian``, ``value_grad_hessian`` of the loss.
+    of : str, optional
+        The output that those of an output are of: the loss, or the only output, unless told.
+    sizes : mapping of str to int, optional
+        Numbers for free sizes, for which the module then is: ``sparse_jacobian`` needs all of them.
 
     Raises
     ------
@@ -99,7 +108,13 @@ def compile(
     """
     if isinstance(source, Model):
         return source
-    text, parsed = _parsed(source, dtype, {"training": training})
+    for name, number in (sizes or {}).items():
+        if type(number) is not int or number < 0:
+            message = f"expected a whole number for the size {name}, found {number!r}"
+            raise GraphcError(Diagnostic("GC204", message))
+    text, parsed = _parsed(source, dtype, {"training": training, **(sizes or {})})
+    if sizes:
+        _check_sizes(source, text, dtype, sizes)
     if loss is None and text.name == "<sympy>":
         # The transposed Jacobian of a matrix is asked for by a cotangent.
         loss = [name for name, node in parsed.graph.outputs.items() if node.tensor.shape] or None
@@ -111,6 +126,8 @@ def compile(
         training=training,
         conventions=checked_conventions(conventions),
         with_=checked_extras(with_),
+        of=of,
+        sizes=tuple((sizes or {}).items()),
     )
     model = compile_graph(parsed.graph, text, options, digest_of(text.text), parsed.warnings)
     for warning in model.warnings:
@@ -122,7 +139,9 @@ def compile_graph(
     graph: Graph, source: Source, options: Options, digest: str, found: tuple[Diagnostic, ...] = ()
 ) -> Model:
     """Compile a raw graph, with the digest of the text that it is from and what reading that has found."""
-    losses = losses_of(graph, source, options.loss) if options.gradient else ()
+    losses = losses_of(graph, source, _asked_losses(graph, options)) if options.gradient else ()
+    if options.of is not None:
+        losses_of(graph, source, [options.of])
     variables = variables_of(graph, source, options.wrt, losses) if options.gradient else {}
     compiled = run_pipeline(graph, losses, variables, options.conventions)
     found = (*found, *_zero_warnings(graph, compiled.zero, losses))
@@ -240,9 +259,15 @@ class Model:
                 conventions=self.provenance.options.conventions,
                 together=self.compiled.together,
                 extras=self.provenance.options.with_,
+                derivatives=self._derivatives(),
                 moved=self.moved,
             )
         )
+
+    def _derivatives(self) -> list[DerivativeFunction]:
+        options = self.provenance.options
+        variables = named_variables(self.graph, self.variables)
+        return requested(self.graph, self.losses, variables, options.of, options.with_, options.conventions)
 
     @cached_property
     def module(self) -> ModuleType:
@@ -271,8 +296,7 @@ class Model:
         else:
             found = self._call("evaluate" if self.compiled.split is None else "forward", *args, **inputs)
             values = dict(zip(self.graph.outputs, found if self.compiled.split is None else found[0], strict=True))
-        whole: Layout = dict(zip(values, values, strict=True)) if len(values) > 1 else next(iter(values))
-        return _laid_out(self.layout or whole, values)
+        return _laid_out(self.layout or whole_layout(self.graph), values)
 
     def init_params(self, rng: Any = 0) -> Any:
         """Parameters with the declared initialisers; see the generated module."""
@@ -502,6 +526,30 @@ def _read(source: str | os.PathLike[str]) -> tuple[Source, Path | None]:
     except UnicodeDecodeError as fault:
         message = f"expected UTF-8 text in {path}, found byte 0x{fault.object[fault.start]:02x} at {fault.start}"
         raise GraphcError(Diagnostic("GC402", message)) from None
+
+
+def _asked_losses(graph: Graph, options: Options) -> str | Sequence[str] | None:
+    """What to differentiate: where no output is a scalar and derivatives of one are asked for, that one."""
+    scalar = any(not node.tensor.shape and node.tensor.is_float for node in graph.outputs.values())
+    if options.loss is not None or scalar or not set(KINDS).intersection(options.with_):
+        return options.loss
+    output = output_of(graph, (), options.of)
+    return None if output is None else [output]
+
+
+def _check_sizes(given: Any, source: Source, dtype: DType, sizes: Mapping[str, int]) -> None:
+    """Refuse numbers for what is no free size: the model, read once more without any, has the free ones."""
+    try:
+        graph = _parsed(given, dtype, {})[1].graph
+    except GraphcError:
+        # Only with numbers do its shapes fit.
+        return
+    leaves = (*graph.inputs, *graph.params)
+    free = dict.fromkeys(name for node in leaves for size in node.tensor.shape for name in size_names(size))
+    if unknown := [name for name in sizes if name not in free]:
+        listed = ", ".join(free) or "none"
+        message = f"expected one of the model's free sizes, found no {', '.join(unknown)}; there are {listed}"
+        raise GraphcError(Diagnostic("GC101", message, Span(source, 1, 1, 1, 2)))
 
 
 def _zero_warnings(graph: Graph, names: Sequence[str], losses: Sequence[str]) -> Iterator[Diagnostic]:

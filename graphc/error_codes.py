@@ -387,6 +387,15 @@ loss: Output = mean(halved(X @ w) ** 2)
         'graphc.vjp("x: Input[3]\\ny: Output = clip_gradient(x, 1.0)")',
         "python",
     ),
+    "GC308": Explanation(
+        "a sparsity pattern of free sizes",
+        "Which elements of a Jacobian may differ from zero is found one by one, so all sizes have to be numbers."
+        " `sizes=` of `compile`, or `--size N=10`, makes free sizes numbers.",
+        'graphc.jacobian_sparsity(graphc.compile("x: Input[N]\\nr: Output = x[1:] - x[:-1]", gradient=False))',
+        'graphc.jacobian_sparsity(graphc.compile("x: Input[N]\\nr: Output = x[1:] - x[:-1]", gradient=False,'
+        ' sizes={"N": 5}))',
+        "python",
+    ),
     "GC401": Explanation(
         "the model exceeds a limit",
         "Size, nesting, unrolled loops and constant arithmetic are bounded, so that no text can hang the compiler or"
@@ -459,8 +468,9 @@ loss: Output = mean(encoder(X))
     ),
     "GC411": Explanation(
         "a module cannot have what is asked for",
-        "`flat` and `check` move what the gradient is taken by: they need one scalar loss, and inputs or parameters to"
-        " differentiate by. The message lists the extras that there are.",
+        "`flat` and `check` move what the gradient is taken by: they need inputs or parameters to differentiate by, and"
+        " something to differentiate. A Hessian is that of one scalar loss, a Jacobian that of one output, which `--of`"
+        " names where there are several. The message lists the extras that there are.",
         "graphc compile model.gc -o model.py --wrt hidden --with check",
         "graphc compile model.gc -o model.py --with check",
         "shell",

@@ -356,3 +356,17 @@ def test_python_m_graphc_is_the_same_program() -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("f = 20.0\n")
     assert process("--version").stdout.startswith("graphc")
+
+
+def test_derivatives_and_sizes_on_the_command_line(folder: Path) -> None:
+    text = "x: Input[N]; y: Input[M]; r: Output = x[1:] * sum(y); loss: Output = sum(r ** 2)"
+    result = graphc("compile", "-e", text, "--with", "hvp,sparse_jacobian", "--of", "r", "--size", "N=4,M=3")
+    assert result.exit_code == 0, result.output
+    assert "Options: --of r --size N=4, M=3 --with sparse_jacobian, hvp\n" in result.stdout
+    assert "def hvp(v, x, y):" in result.stdout and "values: float64[12]" in result.stdout
+
+
+@pytest.mark.parametrize("size", ["N", "N=", "=3", "N=-1", "N=x"])
+def test_a_size_that_is_none(size: str) -> None:
+    result = graphc("compile", "-e", "x: Input[N]; f: Output = sum(x)", "--size", size)
+    assert result.exit_code == 2 and "expected a size such as N=10 for --size" in result.stderr
