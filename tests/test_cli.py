@@ -292,7 +292,7 @@ def test_conventions_of_run_and_compile(conventions: str, slope: str) -> None:
     assert f"at kinks abs'(0) = {slope}\n" in graphc("compile", *options).stdout
     joint = graphc("show", *options, "--joint").stdout
     assert ("sign" in joint) is (slope == "0")
-    assert ("sign" in graphc("draw", *options).stdout) is (slope == "0")
+    assert ("sign" in graphc("draw", *options, "--style", "block").stdout) is (slope == "0")
 
 
 def test_unknown_conventions_are_wrong_use() -> None:

@@ -80,9 +80,8 @@ def backward(residuals, d_loss=1.0):
     # grad of r: Output = scale * exp(-rate[0] * t) + rate[1] - y  [<model>:7]
     mul_1 = d_r * exp_1
     d_scale = np.sum(mul_1)
-    scatter_slice_1 = _placed(-(np.sum(mul_1 * t) * scale), (2,), 0)
     # grad of rate: Param[2] = zeros()  [<model>:6]
-    d_rate = scatter_slice_1 + _placed(np.sum(d_r), (2,), 1)
+    d_rate = np.stack([-(np.sum(mul_1 * t) * scale), np.sum(d_r)])
     return {"scale": d_scale, "rate": d_rate}
 
 
@@ -99,9 +98,8 @@ def value_and_grad(params, t, y):
     # grad of r: Output = scale * exp(-rate[0] * t) + rate[1] - y  [<model>:7]
     mul_1 = r * exp_1
     d_scale = np.sum(mul_1)
-    scatter_slice_1 = _placed(-(np.sum(mul_1 * t) * scale), (2,), 0)
     # grad of rate: Param[2] = zeros()  [<model>:6]
-    d_rate = scatter_slice_1 + _placed(np.sum(r), (2,), 1)
+    d_rate = np.stack([-(np.sum(mul_1 * t) * scale), np.sum(r)])
     return loss, {"scale": d_scale, "rate": d_rate}
 
 
@@ -139,9 +137,8 @@ def vjp(params, d_r, t, y):
     # derivative of r: Output = scale * exp(-rate[0] * t) + rate[1] - y  [<model>:7]
     mul_1 = d_r * exp_1
     d_scale = np.sum(mul_1)
-    scatter_slice_1 = _placed(-(np.sum(mul_1 * t) * scale), (2,), 0)
     # derivative of rate: Param[2] = zeros()  [<model>:6]
-    d_rate = scatter_slice_1 + _placed(np.sum(d_r), (2,), 1)
+    d_rate = np.stack([-(np.sum(mul_1 * t) * scale), np.sum(d_r)])
     return r, {"scale": d_scale, "rate": d_rate}
 
 
@@ -221,9 +218,8 @@ def gauss_newton(params, v, t, y):
     r_dot = scale_dot * exp_1 - t * exp_1 * (rate_dot[0] * scale) + rate_dot[1]
     mul_1 = r_dot * exp_1
     d_scale = np.sum(mul_1)
-    scatter_slice_1 = _placed(-(np.sum(mul_1 * t) * scale), (2,), 0)
     # derivative of rate: Param[2] = zeros()  [<model>:6]
-    d_rate = scatter_slice_1 + _placed(np.sum(r_dot), (2,), 1)
+    d_rate = np.stack([-(np.sum(mul_1 * t) * scale), np.sum(r_dot)])
     return {"scale": d_scale, "rate": d_rate}
 
 
@@ -246,7 +242,7 @@ def hvp(params, v, t, y):
     d_scale_dot = np.sum(r_dot * exp_1 - mul_1 * r)
     mul_2 = ((r_dot * scale + scale_dot * r) * exp_1 - r * mul_1 * scale) * t
     # derivative of rate: Param[2] = zeros()  [<model>:6]
-    d_rate_dot = _placed(-np.sum(mul_2), (2,), 0) + _placed(np.sum(r_dot), (2,), 1)
+    d_rate_dot = np.stack([-np.sum(mul_2), np.sum(r_dot)])
     return {"scale": d_scale_dot, "rate": d_rate_dot}
 
 
@@ -265,19 +261,16 @@ def hessian(params, t, y):
     one_hot_1 = np.eye(2, dtype=t.dtype)
     # derivative of r: Output = scale * exp(-rate[0] * t) + rate[1] - y  [<model>:7]
     d_scale_dot = np.sum(r_dot * r_dot)
-    scatter_slice_1 = _placed(-np.sum((r_dot * scale + r) * r_dot * t), (2,), 0)
     # derivative of rate: Param[2] = zeros()  [<model>:6]
-    d_rate_dot = scatter_slice_1 + _placed(np.sum(r_dot), (2,), 1)
+    d_rate_dot = np.stack([-np.sum((r_dot * scale + r) * r_dot * t), np.sum(r_dot)])
     # derivative of r: Output = scale * exp(-rate[0] * t) + rate[1] - y  [<model>:7]
     mul_1 = one_hot_1[:, 0][:, None] * t * r_dot
     r_dot_2 = one_hot_1[:, 1][:, None] - mul_1 * scale
     mul_2 = r_dot_2 * r_dot
     d_scale_dot_2 = np.sum(mul_2 - mul_1 * r, axis=1)
     neg_1 = -np.sum((mul_2 * scale - mul_1 * (r * scale)) * t, axis=1)
-    scatter_slice_2 = _placed(neg_1, (2, 2), np.s_[:, 0])
-    scatter_slice_3 = _placed(np.sum(r_dot_2, axis=1), (2, 2), np.s_[:, 1])
     # derivative of rate: Param[2] = zeros()  [<model>:6]
-    d_rate_dot_2 = scatter_slice_2 + scatter_slice_3
+    d_rate_dot_2 = np.stack([neg_1, np.sum(r_dot_2, axis=1)], axis=1)
     hessian_rate_rate = d_rate_dot_2.T
     return {
         "scale": {"scale": d_scale_dot, "rate": d_scale_dot_2},
@@ -305,22 +298,19 @@ def value_grad_hessian(params, t, y):
     mul_1 = r * scale
     d_scale = np.sum(r * r_dot)
     # derivative of rate: Param[2] = zeros()  [<model>:6]
-    d_rate = _placed(-np.sum(mul_1 * r_dot * t), (2,), 0) + _placed(np.sum(r), (2,), 1)
+    d_rate = np.stack([-np.sum(mul_1 * r_dot * t), np.sum(r)])
     # derivative of r: Output = scale * exp(-rate[0] * t) + rate[1] - y  [<model>:7]
     d_scale_dot = np.sum(r_dot * r_dot)
-    scatter_slice_1 = _placed(-np.sum((r_dot * scale + r) * r_dot * t), (2,), 0)
     # derivative of rate: Param[2] = zeros()  [<model>:6]
-    d_rate_dot = scatter_slice_1 + _placed(np.sum(r_dot), (2,), 1)
+    d_rate_dot = np.stack([-np.sum((r_dot * scale + r) * r_dot * t), np.sum(r_dot)])
     # derivative of r: Output = scale * exp(-rate[0] * t) + rate[1] - y  [<model>:7]
     mul_2 = one_hot_1[:, 0][:, None] * t * r_dot
     r_dot_2 = one_hot_1[:, 1][:, None] - mul_2 * scale
     mul_3 = r_dot_2 * r_dot
     d_scale_dot_2 = np.sum(mul_3 - mul_2 * r, axis=1)
     neg_1 = -np.sum((mul_3 * scale - mul_2 * mul_1) * t, axis=1)
-    scatter_slice_2 = _placed(neg_1, (2, 2), np.s_[:, 0])
-    scatter_slice_3 = _placed(np.sum(r_dot_2, axis=1), (2, 2), np.s_[:, 1])
     # derivative of rate: Param[2] = zeros()  [<model>:6]
-    d_rate_dot_2 = scatter_slice_2 + scatter_slice_3
+    d_rate_dot_2 = np.stack([neg_1, np.sum(r_dot_2, axis=1)], axis=1)
     hessian_rate_rate = d_rate_dot_2.T
     return (
         loss,
@@ -580,13 +570,6 @@ def _shaped(function, name, value, shape, dtype):
 def _array(data, dtype, shape):
     """Saved values: little-endian bytes in C order."""
     return np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).astype(dtype).reshape(shape)
-
-
-def _placed(values, shape, index):
-    """Zeros with values written at an index that names no element twice."""
-    result = np.zeros(shape, dtype=values.dtype)
-    result[index] = values
-    return result
 
 
 def _parts(theta, shapes):
