@@ -168,7 +168,9 @@ def _lgamma(x: NDArray[Any]) -> Any:
     below = z < 1.0
     u = z - np.where(below, 1.0, 2.0).astype(z.dtype)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        near = u * (u + 1.0) * _polynomial(u, interpolant) + np.where(below, -np.where(z < 0.5, np.log(z), np.log1p(u)), np.log(product))
+        near = u * (u + 1.0) * _polynomial(u, interpolant) + np.where(
+            below, -np.where(z < 0.5, np.log(z), np.log1p(u)), np.log(product)
+        )
         far = np.where(size < 10.0, 10.0, size)
         series = _polynomial(1.0 / (far * far), stirling) / far
         far = (far - 0.5) * (np.log(far) - 1.0) + (0.4189385332046727 + series)
