@@ -235,7 +235,7 @@ def compile_(
 @_MODEL
 @click.option("--joint", "graph", flag_value="joint", help="The model and its gradient, before any rewriting.")
 @click.option("--compiled", "graph", flag_value="compiled", help="What the value and the gradient are emitted from.")
-@click.option("--rewrites", is_flag=True, help="The rules that fired and the guards, and where, instead of the graph.")
+@click.option("--rewrites", is_flag=True, help="The rules that fired, where, and where the plain form fails; guards.")
 @click.option("--maths", is_flag=True, help="The derivation of the gradient, the chain rule step by step.")
 @click.option("--simplified", is_flag=True, help="With --maths: what comes out in the end, as the module computes it.")
 @click.option("--latex", is_flag=True, help="With --maths: as LaTeX.")
@@ -261,7 +261,7 @@ def show(
     \b
       graphc show model.gc
       graphc show -e "(x + y) * z" --joint                with the gradient
-      graphc show model.gc --rewrites                     what the compiler simplified
+      graphc show model.gc --rewrites                     what the compiler repaired and simplified
       graphc show -e "(x + y) * z" --maths --at x=2,y=3,z=4
       graphc show model.gc --maths --simplified --latex
     """
@@ -274,9 +274,7 @@ def show(
         click.echo(derivation.latex if latex else derivation.text)
         return
     if rewrites:
-        rows = [{"rule": firing.rule, "place": str(firing.span or "")} for firing in model.rewrites]
-        text = "\n".join(f"{row['rule']}  {row['place']}".rstrip() for row in rows) or "no rule fired"
-        click.echo(json.dumps(rows, indent=1) if as_json else text)
+        _show_rewrites(model, as_json)
         return
     _show_graph(_chosen_graph(model, graph), as_json)
 
@@ -294,6 +292,13 @@ def _at(model: Model, values: Sequence[str]) -> Evaluated:
         return model.at(read_values(values))
     except (ValueError, TypeError, OSError) as fault:
         raise click.UsageError(str(fault)) from None
+
+
+def _show_rewrites(model: Model, as_json: bool) -> None:
+    rows = [{"rule": firing.rule, "place": str(firing.span or ""), "fails": firing.fails} for firing in model.rewrites]
+    widths = {key: max((len(row[key]) for row in rows), default=0) for key in ("rule", "place", "fails")}
+    lines = ["  ".join(row[key].ljust(width) for key, width in widths.items()).rstrip() for row in rows]
+    click.echo(json.dumps(rows, indent=1) if as_json else "\n".join(lines) or "no rule fired")
 
 
 def _chosen_graph(model: Model, name: str | None) -> Graph:

@@ -273,9 +273,10 @@ def test_show_needs_no_loss(folder: Path) -> None:
 def test_show_says_which_rules_fired() -> None:
     done = graphc("show", "-e", "log(1 - sigmoid(z))", "--rewrites")
     assert done.exit_code == 0, done.stderr
-    assert "<model>:1:" in done.stdout
+    fails = "log(0) once sigmoid(x) rounds to 1, above x = 37"
+    assert done.stdout.splitlines()[0] == f"log_of_complement  <model>:1:1  {fails}"
     rows = json.loads(graphc("show", "-e", "log(1 - sigmoid(z))", "--rewrites", "--json").stdout)
-    assert rows[0].keys() == {"rule", "place"}
+    assert rows[0] == {"rule": "log_of_complement", "place": "<model>:1:1", "fails": fails}
 
 
 def test_show_says_what_is_guarded() -> None:

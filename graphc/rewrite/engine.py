@@ -27,10 +27,11 @@ MAX_FIRINGS = 32
 
 @dataclass(frozen=True)
 class Firing:
-    """A rule fired, at a place in the model where that is known."""
+    """A rule fired, at a place in the model where that is known; ``fails`` says where the plain form fails."""
 
     rule: str
     span: Span | None = None
+    fails: str = ""
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ class _Run:
             value = rule.replaced(builder, found, candidate.type)
             if value is not None and value.node.type == candidate.type:
                 span = builder.place.spans[0] if builder.place.spans else None
-                self.firings.append(Firing(rule.name, span))
+                self.firings.append(Firing(rule.name, span, rule.fails.where if rule.fails else ""))
                 return value.node
         return None
 
