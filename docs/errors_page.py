@@ -140,6 +140,6 @@ def _shell_example(code: str, explanation: Explanation, names: dict[str, object]
 
 def _session(command: str) -> str:
     """A command and what it prints."""
-    result = CliRunner().invoke(cli, command.split()[1:])
+    result = CliRunner().invoke(cli, command.split()[1:], prog_name="graphc")
     assert result.exception is None or isinstance(result.exception, SystemExit), command
     return f"$ {command}\n{result.output}"

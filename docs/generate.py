@@ -21,7 +21,6 @@ from docs.stability_page import stability_section
 from graphc import tensor_type
 from graphc.backends import drawing
 from graphc.backends.dot import dot
-from graphc.backends.picture import View
 from graphc.frontends import arithmetic, elementwise, session
 from graphc.frontends.library import public_library
 from graphc.ops import joining
@@ -112,19 +111,18 @@ class Picture:
     """A picture of the documentation."""
 
     model: str
-    view: View
+    at: Mapping[str, float] | None = None
 
     def text(self) -> str:
         """Its DOT text."""
-        model = graphc.compile(DOCS.parent / "examples" / f"{self.model}.gc", gradient=self.view != "forward")
-        drawn = model.graph if self.view == "forward" else model.joint
-        return dot(drawn, view=self.view, title=model.name)
+        model = graphc.compile(DOCS.parent / "examples" / f"{self.model}.gc")
+        return dot(model.joint if self.at is None else model.at(self.at), title=model.name)
 
 
 PICTURES: dict[str, Picture] = {
-    "figure1": Picture("figure1", "joint"),
-    "figure2": Picture("figure2", "forward"),
-    "linear_regressor": Picture("linear_regressor", "joint"),
+    "figure1": Picture("figure1", {"x": 2, "y": 3, "z": 4}),
+    "figure2": Picture("figure2", {"x": 2, "y": 3, "z": 4}),
+    "linear_regressor": Picture("linear_regressor"),
 }
 
 

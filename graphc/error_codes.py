@@ -391,9 +391,8 @@ loss: Output = mean(halved(X @ w) ** 2)
         "a sparsity pattern of free sizes",
         "Which elements of a Jacobian may differ from zero is found one by one, so all sizes have to be numbers."
         " `sizes=` of `compile`, or `--size N=10`, makes free sizes numbers.",
-        'graphc.jacobian_sparsity(graphc.compile("x: Input[N]\\nr: Output = x[1:] - x[:-1]", gradient=False))',
-        'graphc.jacobian_sparsity(graphc.compile("x: Input[N]\\nr: Output = x[1:] - x[:-1]", gradient=False,'
-        ' sizes={"N": 5}))',
+        'graphc.jacobian_sparsity("x: Input[N]\\nr: Output = x[1:] - x[:-1]")',
+        'graphc.jacobian_sparsity("x: Input[5]\\nr: Output = x[1:] - x[:-1]")',
         "python",
     ),
     "GC401": Explanation(
@@ -503,9 +502,9 @@ loss: Output = mean(encoder(X))
         "there are no such conventions",
         "Where a function has no derivative, a gradient takes graphc's own choice, or that of PyTorch or JAX."
         " docs/conventions.md lists them side by side.",
-        "graphc compile model.gc --conventions pytorch",
-        "graphc compile model.gc --conventions torch",
-        "shell",
+        'graphc.compile("abs(x)", conventions="pytorch")',
+        'graphc.compile("abs(x)", conventions="torch")',
+        "python",
     ),
     "GC501": Explanation(
         "an array has another shape than was declared",
