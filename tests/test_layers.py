@@ -55,6 +55,7 @@ LAYERS = (
     "generated",
     "matrices",
     "vectorised",
+    "plotting",
     "__init__",
     "demo",
     "doctor",
