@@ -14,6 +14,7 @@ from docs.derivatives_page import derivatives_page
 from docs.errors_page import errors_page
 from docs.markdown_text import code, table
 from docs.operations_page import operations_page
+from docs.plots_page import plot_pictures
 from graphc import tensor_type
 from graphc.backends import drawing
 from graphc.backends.dot import dot
@@ -42,6 +43,8 @@ def main() -> None:
         if path.endswith(".dot"):
             svg = drawing.layout(text, "svg")
             (DOCS / path).with_suffix(".svg").write_bytes(svg)
+    for name, text in plot_pictures().items():
+        (DOCS / "figures" / "plots" / name).write_text(text, encoding="utf-8")
 
 
 def _replaced(page: str, name: str, section: str) -> str:

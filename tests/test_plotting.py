@@ -112,12 +112,30 @@ def test_an_activation_may_be_a_model_or_a_python_function() -> None:
         np.testing.assert_allclose(first, second, rtol=1e-12, atol=1e-15)
 
 
-@pytest.mark.parametrize("f", ["x * y", "x: Input[N]\ny: Output = relu(x)", "x: Input\nw: Param\nloss: Output = x * w"])
+@pytest.mark.parametrize(
+    "f",
+    [
+        "x * y",
+        "x: Input[N]\ny: Output = relu(x)",
+        "x: Input\nw: Param\nloss: Output = x * w",
+        "x: Input[int64]\ny: Output = 1.0 * x",
+    ],
+)
 def test_an_activation_takes_one_number(f: str) -> None:
     assert "expected a function of one number, found the inputs x: " in refused(lambda: graphc.plot_activation(f))
 
 
-@pytest.mark.parametrize("xlim", [(1, 1), (2, 1), (0, np.inf), (0,), "ab", (np.nan, 1)])
+@pytest.mark.parametrize(("name", "hint"), [("rleu", "did you mean relu?"), ("qqqq", "")])
+def test_a_name_that_is_no_function_is_refused(name: str, hint: str) -> None:
+    with pytest.raises(GraphcError) as error:
+        graphc.plot_activation(name)
+    (found,) = error.value.diagnostics
+    assert (found.code, found.hint) == ("GC101", hint)
+    assert found.message == f"expected the name of a function or an expression, found {name}"
+    assert "x" in lines(graphc.plot_activation("x"))
+
+
+@pytest.mark.parametrize("xlim", [(1, 1), (-1e308, 1e308), (2, 1), (0, np.inf), (0,), "ab", (np.nan, 1)])
 def test_limits_are_two_numbers_in_order(xlim: Any) -> None:
     assert "for xlim" in refused(lambda: graphc.plot_activation("tanh", xlim=xlim))
 
@@ -180,12 +198,17 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         ({"training": [[1.0]]}, "found the shape (1, 1)"),
         ({"training": ["x"]}, "expected numbers for training"),
         ({"training": 1.0}, "found the shape ()"),
+        ([1.0, 2.0], "expected losses by name or a CSV file, found a list"),
         ({"training": [1.0, 2.0], "step": [1]}, "expected 2 values in step, found 1"),
         ({"training": [1.0, -2.0]}, "found -2 in training"),
     ],
 )
 def test_histories_that_are_no_tables_are_refused(history: Any, message: str) -> None:
     assert message in refused(lambda: graphc.plot_losses(history, log=True))
+
+
+def test_names_of_losses_are_no_mathematics() -> None:
+    graphc.plot_losses({"$\\frac$": [1.0]}).figure.canvas.draw()
 
 
 def test_a_history_that_diverges_is_drawn() -> None:
@@ -416,6 +439,11 @@ def test_plots_are_drawn_on_the_axes_that_are_given(plot: Callable[..., Any]) ->
     assert plot(ax=second) is second
     assert not first.has_data()
     assert pyplot.get_fignums() == [figure.number]
+
+
+@pytest.mark.parametrize("ax", [3, np.array([None, None])])
+def test_what_is_no_axes_is_refused(ax: Any) -> None:
+    assert "expected Matplotlib axes for ax, found a " in refused(lambda: graphc.plot_activation("relu", ax=ax))
 
 
 @pytest.mark.parametrize("plot", PLOTS.values(), ids=PLOTS)

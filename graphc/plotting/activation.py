@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,9 @@ import numpy as np
 
 from graphc.calculus import value_and_grad
 from graphc.compiler import Model
+from graphc.diagnostics import Diagnostic
+from graphc.errors import GraphcError
+from graphc.functions import FUNCTIONS
 from graphc.plotting.axes import STYLES, add_legend, drawn_on, line_color
 from graphc.plotting.points import Array, Limits, limits, misfit
 from graphc.plotting.response import as_model
@@ -19,6 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _POINTS = 401
+_LONGEST = 40
+"""Characters of a legend; models with a longer text are called by their name."""
+
 _HALVINGS = 60
 """From the distance of two points of the curve to that of neighbouring floats."""
 
@@ -45,7 +52,8 @@ def plot_activation(f: Any, *, xlim: Limits = (-5.0, 5.0), ax: Axes | None = Non
     Raises
     ------
     GraphcError
-        GC404 without Matplotlib, GC505 for a function of anything but one number.
+        GC101 for a name that is no function's, GC404 without Matplotlib, GC505 for a function of anything but one
+        number.
 
     Examples
     --------
@@ -53,17 +61,17 @@ def plot_activation(f: Any, *, xlim: Limits = (-5.0, 5.0), ax: Axes | None = Non
     >>> [line.get_label() for line in ax.get_lines()[:2]]
     ['relu(x)', 'derivative']
     """
-    model = as_model(f)
+    model = as_model(_called(f))
     inputs = (*model.graph.inputs, *model.graph.params)
-    if [node.tensor.shape for node in inputs] != [()]:
+    if [(node.tensor.shape, node.tensor.is_float) for node in inputs] != [((), True)]:
         found = ", ".join(f"{node.attrs['name']}: {node.type}" for node in inputs) or "none"
         raise misfit(f"expected a function of one number, found the inputs {found}")
     x = np.linspace(*limits("xlim", xlim, np.array([-5.0, 5.0])), _POINTS)
     both = _Both(vmap(value_and_grad(model)), str(inputs[0].attrs["name"]))
     ax, look = drawn_on(ax, theme)
     steps, bends = jumps(both.value, x), jumps(both.slope, x)
-    label = f"{f}(x)" if isinstance(f, str) and f.isidentifier() else model.source.text.strip()
-    name = label if len(label) <= 40 and "\n" not in label else model.name
+    text = model.source.text.strip()
+    name = text if len(text) <= _LONGEST and "\n" not in text else model.name
     ax.plot(*broken(both.value, x, steps), STYLES[0], color=line_color(look, 0), linewidth=2, label=name)
     slope = broken(both.slope, x, np.concatenate([steps, bends]))
     ax.plot(*slope, STYLES[1], color=line_color(look, 1), linewidth=2, label="derivative")
@@ -71,6 +79,19 @@ def plot_activation(f: Any, *, xlim: Limits = (-5.0, 5.0), ax: Axes | None = Non
     ax.set_xlabel(both.name)
     add_legend(ax, look)
     return ax
+
+
+def _called(f: Any) -> Any:
+    """A name as a call of the function: as a model it would be an input, and a misspelt one a straight line."""
+    if not isinstance(f, str) or not f.isidentifier() or len(f) == 1:
+        return f
+    if f not in FUNCTIONS:
+        close = difflib.get_close_matches(f, FUNCTIONS, n=1)
+        hint = f"did you mean {close[0]}?" if close else ""
+        raise GraphcError(
+            Diagnostic("GC101", f"expected the name of a function or an expression, found {f}", hint=hint)
+        )
+    return f"{f}(x)"
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from graphc.backends.palette import THEMES, Theme
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
+from graphc.plotting.points import Array, misfit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,13 +33,15 @@ def drawn_on(ax: Axes | None, theme: str) -> tuple[Axes, Theme]:
     GraphcError
         GC403 for a theme that there is not, GC404 without Matplotlib.
     """
-    if theme not in THEMES:
+    if theme not in tuple(THEMES):
         raise GraphcError(Diagnostic("GC403", f"expected one of the themes {', '.join(THEMES)}, found {theme!r}"))
     require_matplotlib()
-    look = THEMES[theme]
-    if ax is None:
-        from matplotlib import pyplot
+    from matplotlib import pyplot
 
+    look = THEMES[theme]
+    if ax is not None and not isinstance(ax, pyplot.Axes):
+        raise misfit(f"expected Matplotlib axes for ax, found a {type(ax).__name__}")
+    if ax is None:
         _, ax = pyplot.subplots(layout="constrained")
     _dress(ax, look)
     return ax, look
@@ -74,7 +79,8 @@ def fill_color(look: Theme, number: int) -> str:
 
 def heights(look: Theme) -> Colormap:
     """From the lowest to the highest value: ever further away from the page, so that greys say the same."""
-    return _colormap(look.page, _mixed(look.page, look.looks["forward"].line, 0.8))
+    low, high = (_mixed(look.page, look.looks["forward"].line, share) for share in (0.08, 0.8))
+    return _colormap(low, high)
 
 
 def sides(look: Theme) -> Colormap:
@@ -104,8 +110,7 @@ def add_legend(ax: Axes, look: Theme) -> None:
 
 def add_colorbar(ax: Axes, look: Theme, values: Any, label: str) -> None:
     """A scale of the colours of what was drawn."""
-    # In three dimensions it would stand in the way of the labels.
-    bar = ax.figure.colorbar(values, ax=ax, pad=0.12 if is_spatial(ax) else 0.03, shrink=0.7 if is_spatial(ax) else 1)
+    bar = ax.figure.colorbar(values, ax=ax, pad=0.03)
     bar.outline.set_edgecolor(look.thin)
     bar.ax.tick_params(colors=look.muted)
     bar.set_label(label, color=look.ink)
@@ -114,6 +119,14 @@ def add_colorbar(ax: Axes, look: Theme, values: Any, label: str) -> None:
 def is_spatial(ax: Axes) -> bool:
     """Whether axes have three dimensions (``projection="3d"``)."""
     return bool(ax.name == "3d")
+
+
+def draw_surface(ax: Any, look: Theme, surface: tuple[Array, Array, Array], alpha: float) -> None:
+    """A surface in space: coordinates along both axes, and the height of each of their points."""
+    across, up, found = surface
+    # Smoothed edges would show as a net.
+    faces = {"linewidth": 0, "antialiased": False, "rcount": 60, "ccount": 60}
+    ax.plot_surface(*np.meshgrid(across, up), found, cmap=heights(look), alpha=alpha, **faces)
 
 
 def _dress(ax: Axes, look: Theme) -> None:
@@ -131,10 +144,13 @@ def _dress(ax: Axes, look: Theme) -> None:
             axis.set_pane_color(look.looks["band"].fill)
             axis.line.set_color(look.thin)
             axis.set_tick_params(labelcolor=look.muted)
+            axis.labelpad = 8
             axis.get_major_locator().set_params(nbins=5)
     if is_spatial(ax):
         # Its lines keep the colour of the user's settings, which may be none of the theme's.
         ax.grid(False)
+        # Room for the labels, which layouts do not know of.
+        ax.set_box_aspect(None, zoom=0.85)
     else:
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(color=look.looks["band"].line, linewidth=0.6)

@@ -33,7 +33,7 @@ def plot_decision_boundary(
     threshold: float = 0.5,
     xlim: Limits | None = None,
     ylim: Limits | None = None,
-    grid_resolution: int = 200,
+    grid_resolution: int = 100,
     ax: Axes | None = None,
     theme: str = "light",
 ) -> Axes:
@@ -126,7 +126,9 @@ def _leads(scores: Array) -> Array:
         return np.ones_like(scores)
     ordered = np.sort(scores, axis=1)
     best, second = ordered[:, -1:], ordered[:, -2:-1]
-    return scores - np.where(scores == best, second, best)
+    with np.errstate(invalid="ignore"):
+        found: Array = scores - np.where(scores == best, second, best)
+    return found
 
 
 def _two_classes(labels: Array) -> Array:

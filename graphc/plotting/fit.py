@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from graphc.backends.palette import Theme
-from graphc.plotting.axes import add_colorbar, add_legend, drawn_on, heights, is_spatial, line_color
+from graphc.plotting.axes import add_colorbar, add_legend, draw_surface, drawn_on, heights, is_spatial, line_color
 from graphc.plotting.points import Array, Limits, grid, limits, misfit, numbers, one_each, points, resolution
 from graphc.plotting.response import Response, of_inputs
 
@@ -125,9 +125,8 @@ def _draw_contours(
 def _draw_surface(
     ax: Any, look: Theme, name: str, surface: tuple[Array, Array, Array], data: tuple[Array, Array]
 ) -> None:
-    across, up, found = surface
     places, targets = data
-    ax.plot_surface(*np.meshgrid(across, up), found, cmap=heights(look), alpha=0.75, linewidth=0, rcount=60, ccount=60)
+    draw_surface(ax, look, surface, 0.75)
     shown = {"color": line_color(look, 2), "edgecolors": look.page, "s": 30, "depthshade": False}
     ax.scatter(*places.T, targets, label="data", **shown)
     ax.set_zlabel(name)

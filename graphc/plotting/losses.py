@@ -57,7 +57,7 @@ def plot_losses(
     >>> [line.get_label() for line in ax.get_lines()]
     ['training', 'hold-out', 'lowest: 0.6 at epoch 2']
     """
-    table = dict(history) if isinstance(history, Mapping) else _read(Path(history))
+    table = history if isinstance(history, Mapping) else _read(history)
     counter, x, curves = _curves(table)
     if best is not None and best not in curves:
         raise misfit(f"expected one of the curves {', '.join(curves)} for best, found {best!r}")
@@ -65,8 +65,10 @@ def plot_losses(
     ax, look = drawn_on(ax, theme)
     for number, (name, y) in enumerate(curves.items()):
         there = ~np.isnan(y)
+        # Between dollars is mathematics.
+        label = name.replace("$", r"\$")
         style = STYLES[number % len(STYLES)]
-        ax.plot(x[: len(y)][there], y[there], style, color=line_color(look, number), linewidth=2, label=name)
+        ax.plot(x[: len(y)][there], y[there], style, color=line_color(look, number), linewidth=2, label=label)
     _mark_lowest(ax, counter, x, curves[best or list(curves)[-1]], look.ink)
     ax.set_xlabel(counter)
     ax.set_ylabel("loss")
@@ -110,11 +112,15 @@ def _check_positive(curves: Mapping[str, Array]) -> None:
             raise misfit(f"expected losses above 0 for a logarithmic scale, found {values[values <= 0][0]:g} in {name}")
 
 
-def _read(path: Path) -> dict[str, list[float]]:
+def _read(file: str | os.PathLike[str]) -> dict[str, list[float]]:
     """The columns of a CSV file by the names in its first line; empty cells are NaN."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file) if row]
+        path = Path(file)
+    except TypeError:
+        raise misfit(f"expected losses by name or a CSV file, found a {type(file).__name__}") from None
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            rows = [row for row in csv.reader(lines) if row]
     except OSError as fault:
         reason = (fault.strerror or str(fault)).lower()
         raise GraphcError(Diagnostic("GC402", f"expected a CSV file at {path}, found none: {reason}")) from None
@@ -122,10 +128,10 @@ def _read(path: Path) -> dict[str, list[float]]:
         raise misfit(f"expected a CSV file in UTF-8 at {path}, found: {fault}") from None
     if len(rows) < 2:
         raise misfit(f"expected a line of names and lines of numbers in {path}, found {len(rows)} lines")
-    names, *lines = ([cell.strip() for cell in row] for row in rows)
-    if wrong := [number for number, line in enumerate(lines, start=2) if len(line) != len(names)]:
+    names, *cells = ([cell.strip() for cell in row] for row in rows)
+    if wrong := [number for number, line in enumerate(cells, start=2) if len(line) != len(names)]:
         raise misfit(f"expected {len(names)} cells in each line of {path}, found another number in line {wrong[0]}")
-    return {name: [_cell(path, name, line[i]) for line in lines] for i, name in enumerate(names)}
+    return {name: [_cell(path, name, line[i]) for line in cells] for i, name in enumerate(names)}
 
 
 def _cell(path: Path, name: str, text: str) -> float:

@@ -58,14 +58,14 @@ def limits(name: str, given: Limits | None, values: Array) -> Limits:
         margin = MARGIN * (high - low) or 1.0
         return low - margin, high + margin
     pair = numbers(name, given)
-    if pair.shape != (2,) or not np.isfinite(pair).all() or not pair[0] < pair[1]:
+    if pair.shape != (2,) or not np.abs(pair).max() < 1e300 or not pair[0] < pair[1]:
         raise misfit(f"expected two finite numbers for {name}, the lower one first, found {_short(given)}")
     return float(pair[0]), float(pair[1])
 
 
-def resolution(given: int) -> int:
+def resolution(given: object) -> int:
     """A number of points along each axis, at least two and few enough for the memory."""
-    if not 2 <= given <= 2000:
+    if not isinstance(given, int) or not 2 <= given <= 2000:
         raise misfit(f"expected a grid_resolution from 2 to 2000, found {_short(given)}")
     return given
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from graphc.backends.numpy_module import argument_names, function_names
 from graphc.compiler import Model, compile
-from graphc.functions import FUNCTIONS
 from graphc.graph import Node
 from graphc.plotting.points import Array, misfit
 from graphc.size import Size, size_names, substitute
@@ -87,11 +86,8 @@ class Response:
 
 
 def as_model(f: Any) -> Model:
-    """A model, or what `compile` takes, or the name of a function of the language such as ``relu``."""
-    if isinstance(f, Model):
-        return f
-    named = isinstance(f, str) and f in FUNCTIONS
-    return compile(f"{f}(x)" if named else f, gradient=False)
+    """A model, or what `compile` makes one of."""
+    return f if isinstance(f, Model) else compile(f, gradient=False)
 
 
 def of_inputs(f: Any, params: Mapping[str, Any] | None, output: str | None, dimension: int) -> Response:

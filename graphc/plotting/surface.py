@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from graphc.backends.palette import Theme
-from graphc.plotting.axes import add_colorbar, add_legend, drawn_on, heights, is_spatial, line_color
+from graphc.plotting.axes import add_colorbar, add_legend, draw_surface, drawn_on, heights, is_spatial, line_color
 from graphc.plotting.points import Array, Limits, grid, limits, points, resolution
 from graphc.plotting.response import Response, of_free
 
@@ -90,13 +90,11 @@ def plot_surface(
 
 
 def _draw(ax: Any, look: Theme, response: Response, surface: tuple[Array, Array, Array]) -> None:
-    across, up, found = surface
     if is_spatial(ax):
-        shown = {"cmap": heights(look), "alpha": 0.8, "linewidth": 0, "rcount": 60, "ccount": 60}
-        ax.plot_surface(*np.meshgrid(across, up), found, **shown)
+        draw_surface(ax, look, surface, 1.0)
         ax.set_zlabel(response.name)
     else:
-        filled = ax.contourf(across, up, found, levels=_LEVELS, cmap=heights(look))
+        filled = ax.contourf(*surface, levels=_LEVELS, cmap=heights(look))
         add_colorbar(ax, look, filled, response.name)
     ax.set_ylabel(response.coordinates.labels[1])
 
