@@ -18,6 +18,7 @@ import graphc
 from graphc.backends.palette import THEMES
 from graphc.errors import GraphcError
 from graphc.plotting.activation import jumps
+from graphc.plotting.axes import fill_color
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 CLASSIFIER = "X: Input[N, 2]\nw: Param[2]\np: Output = sigmoid(X @ w)"
@@ -30,8 +31,9 @@ CORNERS, SIDES = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], [0, 1, 0, 1]
 
 @pytest.fixture(autouse=True)
 def figures() -> Iterator[None]:
-    """No window, and no figure left over."""
+    """No window, and no figure left over, also not from the examples of docstrings."""
     mpl.use("agg")
+    pyplot.close("all")
     yield
     pyplot.close("all")
 
@@ -307,6 +309,18 @@ def test_a_boundary_is_where_the_classes_are_equal(model: str, params: Any, opti
     found = boundary(ax)
     assert len(found) > 10
     np.testing.assert_allclose(found[:, 0], found[:, 1], atol=1e-9)
+
+
+def test_each_class_has_its_own_side_of_the_boundary() -> None:
+    model = "X: Input[N, 2]\nw: Param[2]\nz: Output = X @ w"
+    ax = graphc.plot_decision_boundary(model, {"w": [1.0, -1.0]}, CORNERS, SIDES, threshold=0.0)
+    for number, inside in ((0, (0.1, 0.9)), (1, (0.9, 0.1))):
+        color = fill_color(THEMES["light"], number)
+        (region,) = [
+            found for found in ax.collections if [to_hex(face) for face in found.get_facecolor()] == [color.lower()]
+        ]
+        assert region.get_paths()[0].contains_point(inside)
+        assert not region.get_paths()[0].contains_point(inside[::-1])
 
 
 def test_each_class_has_a_shape_of_its_own() -> None:
