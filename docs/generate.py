@@ -17,6 +17,7 @@ from docs.derivatives_page import derivatives_page
 from docs.errors_page import errors_page
 from docs.markdown_text import code, table
 from docs.operations_page import operations_page
+from docs.plots_page import plot_pictures
 from docs.stability_page import stability_section
 from graphc import tensor_type
 from graphc.backends import drawing
@@ -53,6 +54,8 @@ def main() -> None:
         if path.endswith(".dot"):
             svg = drawing.layout(text, "svg")
             (DOCS / path).with_suffix(".svg").write_bytes(svg)
+    for name, text in plot_pictures().items():
+        (DOCS / "figures" / "plots" / name).write_text(text, encoding="utf-8")
 
 
 def _with_sections(name: str, sections: Mapping[str, str]) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from graphc.generated import load
     from graphc.graph import Graph, Node, verify
     from graphc.matrices import hessian, jacobian, jacobian_sparsity, sparse_jacobian
+    from graphc.plotting import plot_activation, plot_decision_boundary, plot_fit, plot_losses, plot_surface
     from graphc.vectorised import per_example_grad, vmap
 
 _HOMES = {
@@ -31,6 +32,7 @@ _HOMES = {
     "generated": ("load",),
     "graph": ("Graph", "Node", "verify"),
     "matrices": ("hessian", "jacobian", "jacobian_sparsity", "sparse_jacobian"),
+    "plotting": ("plot_activation", "plot_decision_boundary", "plot_fit", "plot_losses", "plot_surface"),
     "vectorised": ("per_example_grad", "vmap"),
 }
 
@@ -61,6 +63,11 @@ __all__ = [
     "model",
     "param",
     "per_example_grad",
+    "plot_activation",
+    "plot_decision_boundary",
+    "plot_fit",
+    "plot_losses",
+    "plot_surface",
     "sparse_jacobian",
     "together",
     "value_and_grad",

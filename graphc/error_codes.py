@@ -427,9 +427,10 @@ loss: Output = x
         "shell",
     ),
     "GC404": Explanation(
-        "nothing is installed that lays out pictures",
-        "Pictures need pygraphviz 2.0 or later, which brings Graphviz along, or the program `dot`; only `.dot` files"
-        " need neither. `graphc doctor` shows what is there.",
+        "nothing is installed that draws this",
+        "Pictures of graphs need pygraphviz 2.0 or later, which brings Graphviz along, or the program `dot`; only"
+        " `.dot` files need neither. Plots (`graphc.plot_fit` and the like) need Matplotlib. `graphc doctor` shows what"
+        " is there.",
         "graphc draw digits.gc -o digits.svg",
         "pip install 'pygraphviz>=2.0' && graphc draw digits.gc -o digits.svg",
         "shell",
@@ -533,6 +534,14 @@ loss: Output = mean(encoder(X))
         "`params` is a dict with exactly the model's parameters; `init_params` makes one.",
         "digits.forward({}, X=X, y=y)",
         "digits.forward(digits.init_params(0), X=X, y=y)",
+        "python",
+    ),
+    "GC505": Explanation(
+        "data does not fit a plot",
+        "Points and what belongs to them have the same length, the model takes points with as many coordinates, and"
+        " limits are finite. The message says what was expected.",
+        'graphc.plot_losses({"training": [[0.9, 0.5], [1.0, 0.7]]})',
+        'graphc.plot_losses({"training": [0.9, 0.5], "hold-out": [1.0, 0.7]})',
         "python",
     ),
     "GC601": Explanation(

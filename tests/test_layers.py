@@ -60,6 +60,7 @@ LAYERS = (
     "generated",
     "matrices",
     "vectorised",
+    "plotting",
     "__init__",
     "demo",
     "doctor",

@@ -23,6 +23,7 @@ NOT_RUN = {
         "python3 -m venv .venv && .venv/bin/pip install '.[draw]' && .venv/bin/graphc demo\n",
         "python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/python -m pytest\n",
     ),
+    "docs/plots.md": ('pip install "matplotlib>=3.8"\n',),
     "docs/errors.md": ("pip install 'pygraphviz>=2.0' && graphc draw digits.gc -o digits.svg\n",),
 }
 # Text that no block prints: what a command says where nothing is installed that draws.
