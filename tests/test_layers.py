@@ -47,6 +47,7 @@ LAYERS = (
     "point",
     "derivation",
     "evaluated",
+    "report",
     "compiler",
     "opened",
     "calculus",
