@@ -308,7 +308,9 @@ class _Writer:
 
     def _written(self, user: Node, sent: Node) -> list[Term]:
         """What a user sends: in symbols and, where these are more than one number, in numbers."""
-        own = {self.joint.cotangents[user]: self._partial(user)}
+        # An op with several results has no cotangent of its own, they have.
+        got = self.joint.cotangents.get(user)
+        own = {got: self._partial(user)} if got else {}
         symbols = self._expanded(sent, own, numbers=False)
         if self.at is None or not self._all_scalars(sent):
             return [symbols]

@@ -80,7 +80,8 @@ class _Places:
         self.at: dict[Key, list[Node]] = {}
         self.named: dict[str, list[Node]] = {}
         for node in self.graph.nodes:
-            for span in self.graph.spans.get(node, ())[:1]:
+            # Leaves are given, by no statement.
+            for span in self.graph.spans.get(node, ())[: node.op.name not in ("input", "param")]:
                 self.at.setdefault((node not in self.forward, span.source.name, span.line), []).append(node)
             for name in self.graph.names.get(node, ()):
                 self.named.setdefault(name, []).append(node)

@@ -84,7 +84,7 @@
   function go(count, how = "push") {
     const [low, high] = range();
     const target = Math.min(Math.max(count, low), high);
-    if (target !== at) show(target, how);
+    if (target && target !== at) show(target, how);
   }
   function setTab(name) {
     tab = name;
@@ -225,5 +225,5 @@
   });
   addEventListener("hashchange", fromAddress);
   setCase(0);
-  fromAddress();
+  if (last) fromAddress();
 })();

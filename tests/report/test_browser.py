@@ -217,6 +217,13 @@ def test_hovering_marks_the_same_node_everywhere(opened: Any, digits: str, place
     assert shown.locator(".marked").count() == 0
 
 
+def test_a_model_without_steps_is_shown(opened: Any, tmp_path: Path) -> None:
+    shown = opened(graphc.compile("f: Output = 3.0", gradient=False).report(tmp_path / "r.html").as_uri())
+    for key in ("ArrowRight", "End", " ", "Home"):
+        shown.keyboard.press(key)
+    assert "Output = 3.0" in shown.locator("#r-model").inner_text()
+
+
 def test_focus_marks_and_tells_too(opened: Any, digits: str) -> None:
     shown = opened(digits)
     shown.locator("#r-graph .pane").focus()

@@ -173,6 +173,12 @@ def test_a_model_without_numbers_and_one_without_a_gradient() -> None:
     assert "def evaluate(v):" in re.sub("<[^>]*>", "", forward.html)
 
 
+def test_an_op_with_several_results_and_a_model_without_steps() -> None:
+    spectral = graphc.compile("A: Input[n, n]\nloss: Output = sum(eigh(A)[0])").show(A=np.eye(3))
+    assert "∂loss/∂A = " in spectral.html
+    assert Parsed(graphc.compile("f: Output = 3.0", gradient=False).show().html).data["steps"] == []
+
+
 def test_points_of_another_model_are_refused() -> None:
     at = graphc.compile("x * 2").at(x=1)
     with pytest.raises(ValueError, match="points of this model"):
