@@ -420,6 +420,39 @@ def draw(
 
 
 @main.command()
+@_MODEL
+@_DTYPE
+@click.option("-o", "--output", metavar="OUT.html", default="-", show_default=True, help="Where to write the page.")
+@_AT
+@click.option("--case", "cases", metavar="VALUES", multiple=True, help="Another set of values, on top of --at.")
+def report(
+    file: str | None,
+    expression: str | None,
+    output_format: str,
+    output: str,
+    at: Sequence[str],
+    cases: Sequence[str],
+    **target: Unpack[Target],
+) -> None:
+    """Write a page that steps through a model and its gradient.
+
+    Model, graph, generated NumPy and the mathematics of each step, in one HTML file that needs no network. Without
+    values, names take the place of numbers.
+
+    \b
+      graphc report -e "((x + y) + (x * y)) * z" -o f.html --at x=2,y=3,z=4
+      graphc report -e "(x + y) * z" -o f.html --at y=3,z=4 --case x=1 --case x=2
+      graphc report model.gc -o model.html --at data.npz
+    """
+    model = load(file, expression, output_format, target)
+    points = [_at(model, [*at, case]) for case in cases] or ([_at(model, at)] if at else [])
+    if output == "-":
+        guarded(lambda: click.echo(model.show(*points).html, nl=False), output_format)
+    else:
+        guarded(lambda: model.report(output, *points), output_format)
+
+
+@main.command()
 @click.argument("code", metavar="[CODE]", required=False)
 def explain(code: str | None) -> None:
     """Explain an error code, with an example.

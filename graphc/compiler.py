@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from graphc.backends.numpy_derivatives import DerivativeFunction
     from graphc.derivation import Derivation
     from graphc.evaluated import Evaluated
+    from graphc.report import Page
     from graphc.rewrite.engine import Firing
 
 
@@ -477,6 +478,39 @@ class Model:
         from graphc.backends.drawing import draw
 
         return draw(path, self.graph if look.get("view") == "forward" else self.joint, title=self.name, **look)
+
+    def report(self, path: str | os.PathLike[str], /, *points: Mapping[str, Any] | Evaluated, **values: Any) -> Path:
+        """Write the step-through report: one HTML page that shows model, graph, module and mathematics step by step.
+
+        Parameters
+        ----------
+        path : str or path
+        *points : mapping, or what `at` gives
+            Values of inputs and parameters; several are several sets of values in the page. Without any, names take the
+            place of numbers.
+        **values
+            Values that all the mappings share, or the only point.
+
+        Raises
+        ------
+        ValueError
+            As `at`.
+        GraphcError
+            When the graph is too large, or what lays out pictures or colours code is not installed.
+        """
+        return self.show(*points, **values).write(path)
+
+    def show(self, /, *points: Mapping[str, Any] | Evaluated, **values: Any) -> Page:
+        """The step-through report as an object that notebooks show in a frame; see `report`."""
+        from graphc.evaluated import Evaluated
+        from graphc.report import page_of
+
+        given = points or (({},) if values else ())
+        evaluated = [point if isinstance(point, Evaluated) else self.at({**values, **point}) for point in given]
+        drawn = self.joint if self.losses else self.graph
+        if any(at.graph is not (drawn.graph if isinstance(drawn, Joint) else drawn) for at in evaluated):
+            raise ValueError("expected points of this model, found one of another")
+        return page_of(self.source, self.name, drawn, self.source_text, evaluated)
 
     def __repr__(self) -> str:
         wrt = f", d({', '.join(self.losses)}) wrt {len(self.variables)} variables" if self.losses else ""

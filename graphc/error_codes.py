@@ -507,6 +507,14 @@ loss: Output = mean(encoder(X))
         'graphc.compile("abs(x)", conventions="torch")',
         "python",
     ),
+    "GC416": Explanation(
+        "nothing is installed that colours code",
+        "A report shows the model and its module coloured by Pygments, which `graphc[report]` brings along, as it does"
+        " what lays out the picture.",
+        "graphc report digits.gc -o digits.html",
+        "pip install 'pygments>=2.17' && graphc report digits.gc -o digits.html",
+        "shell",
+    ),
     "GC501": Explanation(
         "an array has another shape than was declared",
         "A free size is bound by the first array that has it; all others must agree.",

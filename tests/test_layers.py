@@ -54,6 +54,7 @@ LAYERS = (
     "point",
     "derivation",
     "evaluated",
+    "report",
     "compiler",
     "opened",
     "calculus",
