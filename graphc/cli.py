@@ -19,6 +19,7 @@ from graphc.loading import Target, cannot_write, compiled, guarded, load, print_
 
 if TYPE_CHECKING:
     from graphc.backends.dot import Style
+    from graphc.backends.folding import Depth
     from graphc.backends.picture import View
     from graphc.compiler import Model
     from graphc.derivation import Derivation
@@ -336,6 +337,14 @@ def run(
     sys.exit(0 if report.ok else 1)
 
 
+def _depth(context: click.Context, option: click.Parameter, text: str | None) -> Depth:
+    if text is None or text == "all":
+        return "all" if text else None
+    if text.isdecimal():
+        return int(text)
+    raise click.BadParameter(f"expected a number of levels or all, found {text}")
+
+
 @main.command()
 @_MODEL
 @click.option("-o", "--output", metavar="PICTURE", default="-", show_default=True, help="g.svg, .png, .pdf or .dot.")
@@ -352,6 +361,12 @@ def run(
 @click.option("--theme", type=click.Choice(["light", "dark", "print", "lecture"]), default="light", show_default=True)
 @_AT
 @click.option("--step", type=click.IntRange(min=0), metavar="K", help="What is known after K steps of the two passes.")
+@click.option(
+    "--depth",
+    metavar="N",
+    callback=_depth,
+    help="Levels of calls that stay open, or all; large block pictures are folded by layer.  [default: all, or 0]",
+)
 def draw(
     file: str | None,
     expression: str | None,
@@ -362,6 +377,7 @@ def draw(
     theme: str,
     at: Sequence[str],
     step: int | None,
+    depth: Depth,
     **target: Unpack[Target],
 ) -> None:
     """Draw a model's graph and its gradient.
@@ -373,6 +389,7 @@ def draw(
       graphc draw model.gc -o model.svg
       graphc draw -e "(x + y) * z" -o f.png --at x=2,y=3,z=4
       graphc draw -e "(x + y) * z" -o f.svg --view forward
+      graphc draw model.gc -o layers.svg --depth 0
       graphc draw model.gc | dot -Tpdf > model.pdf
     """
     from graphc.backends.dot import Look, dot
@@ -383,7 +400,7 @@ def draw(
     if view == "forward":
         target["no_gradient"] = True
     model = load(file, expression, output_format, target)
-    look = Look(view=view or ("joint" if model.losses else "forward"), style=style, theme=theme, step=step)
+    look = Look(view=view or ("joint" if model.losses else "forward"), style=style, theme=theme, step=step, depth=depth)
     if look["view"] != "forward":
         _need_gradient(model, f"--view {view}")
     drawn = _at(model, at) if at else model.joint if model.losses else model.graph

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict, Unpack
 
 from graphc.autodiff import Joint
 from graphc.backends.block import block_dot
+from graphc.backends.diagram import diagram_of
+from graphc.backends.folding import Depth, folded
+from graphc.backends.layers import with_layers
 from graphc.backends.palette import THEMES
-from graphc.backends.picture import View, picture_of
+from graphc.backends.picture import View
 from graphc.backends.wire import is_small_scalar, wire_dot
 from graphc.graph import Graph
 
@@ -26,6 +29,7 @@ class Look(TypedDict, total=False):
     style: Style | None
     theme: str
     step: int | None
+    depth: Depth
 
 
 def dot(drawn: Drawn, *, title: str = "graphc", **look: Unpack[Look]) -> str:
@@ -44,6 +48,8 @@ def dot(drawn: Drawn, *, title: str = "graphc", **look: Unpack[Look]) -> str:
     theme : {"light", "dark", "print", "lecture"}
     step : int, optional
         How many steps of the two passes are shown, see `graphc.steps`; all by default.
+    depth : int or "all", optional
+        How many levels of layer calls stay open in a block picture; by default it is folded beyond 120 boxes.
 
     Examples
     --------
@@ -60,7 +66,9 @@ def dot(drawn: Drawn, *, title: str = "graphc", **look: Unpack[Look]) -> str:
     if style == "wire":
         at = None if isinstance(drawn, (Graph, Joint)) else drawn
         return wire_dot(graph, theme, title, at=at, step=look.get("step"), gradient=view != "forward")
-    return block_dot(picture_of(graph, view), theme, title)
+    whole = with_layers(diagram_of(graph, view))
+    nodes = graph.graph if isinstance(graph, Joint) else graph
+    return block_dot(folded(whole, nodes, look.get("depth")), theme, title)
 
 
 def subject(drawn: Drawn) -> Graph | Joint:

@@ -74,7 +74,7 @@ class _Shown:
 
 def is_small_scalar(drawn: Graph | Joint) -> bool:
     """Whether a model is drawn as wires unless told: scalars only, and few enough to read."""
-    nodes = picture_of(drawn, "forward").nodes
+    nodes = picture_of(drawn).nodes
     return len(nodes) <= _MOST_NODES and all(isinstance(n.type, TensorType) and not n.type.shape for n in nodes)
 
 
@@ -88,7 +88,7 @@ def wire_dot(
     gradient: bool = True,
 ) -> str:
     """The DOT text of a picture in wire style; without numbers, the names of values and of their gradients."""
-    picture = picture_of(drawn, "forward")
+    picture = picture_of(drawn)
     steps = steps_of(drawn)
     known = known_after(steps, len(steps) if step is None else step)
     joint = drawn if isinstance(drawn, Joint) and gradient else None
