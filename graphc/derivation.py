@@ -25,7 +25,7 @@ _RULES = {
     "−": "sum rule",
     "×": "product rule",
     "÷": "quotient rule",
-    "**": "power rule",
+    "xʸ": "power rule",
     "²": "power rule",
     "@": "product rule for matrices",
     "T": "transpose",

@@ -36,6 +36,7 @@ LAYERS = (
     "batching",
     "partition",
     "passes",
+    "changes",
     "steps",
     "library",
     "frontends",

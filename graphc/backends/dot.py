@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict, Unpack
 from graphc.autodiff import Joint
 from graphc.backends.block import block_dot
 from graphc.backends.diagram import diagram_of
+from graphc.backends.difference import diff_dot
 from graphc.backends.folding import Depth, folded
 from graphc.backends.layers import with_layers
 from graphc.backends.palette import THEMES
 from graphc.backends.picture import View
 from graphc.backends.wire import is_small_scalar, wire_dot
+from graphc.changes import Change
 from graphc.graph import Graph
 
 if TYPE_CHECKING:
     from graphc.evaluated import Evaluated
 
-Drawn: TypeAlias = "Graph | Joint | Evaluated"
+Drawn: TypeAlias = "Graph | Joint | Evaluated | Change"
 Style = Literal["wire", "block"]
 STYLES: tuple[Style, ...] = ("wire", "block")
 
@@ -37,12 +39,12 @@ def dot(drawn: Drawn, *, title: str = "graphc", **look: Unpack[Look]) -> str:
 
     Parameters
     ----------
-    drawn : Graph, Joint or Evaluated
-        A graph has a forward view only, whichever is asked for; values are shown with the numbers.
+    drawn : Graph, Joint, Evaluated or Change
+        A graph has a forward view only, whichever is asked for; values are shown with the numbers, a change as a diff.
     title : str
         The name of the DOT graph, which is the title of an SVG.
-    view : {"joint", "forward", "gradient"}
-        The model and its gradient, the model alone, or the gradient with the values that it needs.
+    view : {"joint", "forward", "gradient", "diff"}
+        The model and its gradient, the model alone, the gradient with the values that it needs, or a change.
     style : {"wire", "block"}, optional
         Wires carry values and gradients of scalars, blocks are for tensors; by default, wires where all is scalar.
     theme : {"light", "dark", "print", "lecture"}
@@ -60,8 +62,10 @@ def dot(drawn: Drawn, *, title: str = "graphc", **look: Unpack[Look]) -> str:
     >>> 'n0 -> n2 [' in dot(b.finish({"f": (x * y).node}), style="block")
     True
     """
-    graph = subject(drawn)
     view, theme = look.get("view", "joint"), THEMES[look.get("theme", "light")]
+    if isinstance(drawn, Change):
+        return diff_dot(drawn, theme, title)
+    graph = subject(drawn)
     style = look.get("style") or ("wire" if view != "gradient" and is_small_scalar(graph) else "block")
     if style == "wire":
         at = None if isinstance(drawn, (Graph, Joint)) else drawn
@@ -72,7 +76,9 @@ def dot(drawn: Drawn, *, title: str = "graphc", **look: Unpack[Look]) -> str:
 
 
 def subject(drawn: Drawn) -> Graph | Joint:
-    """What is drawn, without its numbers."""
+    """What is drawn, without its numbers; of a change, what came out of it."""
+    if isinstance(drawn, Change):
+        return drawn.after
     if isinstance(drawn, (Graph, Joint)):
         return drawn
     return drawn.graph if drawn.joint is None else drawn.joint

@@ -67,9 +67,20 @@ class Notation:
     formulas: Mapping[Node, str]
 
 
-def notation_of(drawn: Graph | Joint) -> Notation:
-    """Name and write the values of a graph, in one pass over it."""
-    writer = _Writer(drawn)
+def notation_of(
+    drawn: Graph | Joint, *, every: bool = False, known: Mapping[Node, tuple[str, ...]] | None = None
+) -> Notation:
+    """Name and write the values of a graph, in one pass over it.
+
+    Parameters
+    ----------
+    drawn : Graph or Joint
+    every : bool
+        Whether all have boxes, and none is left to the formulas of others.
+    known : mapping of Node to tuple of str, optional
+        Names that are used as they are; what has none then becomes ``u₁`` instead of ``v₁``.
+    """
+    writer = _Writer(drawn, every, known or {})
     for node in writer.graph.nodes:
         writer.write(node)
     visible = tuple(node for node in writer.graph.nodes if node in writer.names)
@@ -86,6 +97,8 @@ def seen_through(graph: Graph, node: Node) -> Node:
 @dataclass
 class _Writer:
     drawn: Graph | Joint
+    every: bool
+    known: Mapping[Node, tuple[str, ...]]
     graph: Graph = field(init=False)
     backward: frozenset[Node] = frozenset()
     names: dict[Node, tuple[str, ...]] = field(default_factory=dict)
@@ -116,14 +129,23 @@ class _Writer:
 
     def write(self, node: Node) -> None:
         operands = [self._written[operand] for operand in self.graph.operands(node)]
-        written = _formula(node, operands, [operand.type for operand in self.graph.operands(node)])
+        if node.op.implicit and self.every:
+            written = Written(_call(node, [operands[0].text]))
+        else:
+            written = _formula(node, operands, [operand.type for operand in self.graph.operands(node)])
         self.formulas[node] = written.text
+        if self.every and is_constant(node) and len(written.text) <= _LONGEST:
+            self.names[node] = (written.text,)
+            self._written[node] = written
+            return
         if self._has_box(node, written):
             self.names[node] = self._names(node)
             written = Written(self.names[node][0])
         self._written[node] = written
 
     def _has_box(self, node: Node, written: Written) -> bool:
+        if self.every:
+            return True
         if node in self._outputs and not (is_constant(node) and node in self.backward):
             return True
         if node.op.arity == 0 and node.op.name in ("input", "param"):
@@ -145,6 +167,8 @@ class _Writer:
         return cheap and self._uses[node] <= 2 and len(written.text) <= _LONGEST
 
     def _names(self, node: Node) -> tuple[str, ...]:
+        if node in self.known:
+            return self.known[node]
         if node.op.name in ("input", "param") and node not in self.backward:
             name = str(node.attrs["name"])
             self._bound[name] += 1
@@ -153,7 +177,7 @@ class _Writer:
             return self._cotangent_names(node)
         if not self.graph.names.get(node):
             self._nameless.add(node)
-            return (self._numbered("v"),)
+            return (self._numbered("u" if self.known else "v"),)
         return tuple(self._primed(name) for name in self.graph.names[node])
 
     def _cotangent_names(self, node: Node) -> tuple[str, ...]:

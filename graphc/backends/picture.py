@@ -12,8 +12,8 @@ from graphc.graph import Graph, Node
 from graphc.steps import forward_nodes, is_constant
 from graphc.tensor_type import TensorType, shape_text
 
-View = Literal["forward", "gradient", "joint"]
-VIEWS: tuple[View, ...] = ("forward", "gradient", "joint")
+View = Literal["forward", "gradient", "joint", "diff"]
+VIEWS: tuple[View, ...] = ("forward", "gradient", "joint", "diff")
 
 
 @dataclass(frozen=True, eq=False)

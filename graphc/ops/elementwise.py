@@ -142,7 +142,7 @@ _ARITHMETIC = (
         partials=(_power_base, _power_exponent),
         domain=((0.2, 3), (-2, 2)),
         flops=20,
-        label="**",
+        label="xʸ",
         convention="(x**0)'(0) = 0",
         doc="power",
     ),

@@ -50,7 +50,7 @@ def test_other_attributes_and_skips_are_not_merged() -> None:
     unequal = network("h = leaky_relu(dense(h, 16), 0.1 * (i + 1))", 3)
     assert not repeated(unequal)
     model = graphc.compile(
-        "X: Input[N, 16]\na = dense(X, 16)\nb = dense(a, 16)\nc = dense(b, 16)\nloss: Output = mean(a * c)"
+        "X: Input[N, 16]\na = dense(X, 16)\nb = dense(a, 16)\nc = dense(b, 16)\nloss: Output = mean(a * b * c)"
     )
     assert not repeated(model)
 
