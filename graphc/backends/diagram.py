@@ -51,7 +51,6 @@ class Box:
     layer: Scope = ()
     beside: str = ""
     home: str = ""
-    heat: str = ""
 
 
 @dataclass(frozen=True)

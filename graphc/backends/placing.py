@@ -99,7 +99,7 @@ def _size(box: Box, longest: Mapping[str, int]) -> tuple[float, float]:
     lines = box.body.split("\n") if box.body else []
     head = _BOLD * letters(box.head[: longest["head"]]) + _SMALL * (letters(box.aside) + 2 if box.aside else 0)
     width = max([head, *(_MONO * letters(line[: longest["body"]]) for line in lines)])
-    return max(54.0, round(width) + 20.0), 24.0 + 12.5 * len(lines) + (13 if box.heat else 0)
+    return max(54.0, round(width) + 20.0), 24.0 + 12.5 * len(lines)
 
 
 def _lanes(

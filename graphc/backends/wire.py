@@ -197,11 +197,18 @@ def _table(picture: Picture, shown: _Shown, wire: Wire) -> str:
     gradient = _cell(below if _gradient_known(shown, wire) else "", theme.gradient, True, new_gradient)
     rows = (
         f'<TD WIDTH="{width}" HEIGHT="19" VALIGN="BOTTOM">{value}</TD>',
-        f'<TD PORT="w" HEIGHT="2" FIXEDSIZE="TRUE" WIDTH="{width}" BGCOLOR="{theme.thin}"></TD>',
+        f'<TD HEIGHT="2" WIDTH="{width}" BGCOLOR="{theme.thin}">{_rule(width)}</TD>',
         f'<TD WIDTH="{width}" HEIGHT="19" VALIGN="TOP">{gradient}</TD>',
     )
     body = "".join(f"<TR>{row}</TR>" for row in rows)
     return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">{body}</TABLE>>'
+
+
+def _rule(width: int) -> str:
+    """Where edges end: a point inside of the rule, or a hair of the page would show between them."""
+    end = '<TD WIDTH="1" HEIGHT="2" FIXEDSIZE="TRUE"></TD>'
+    middle = f'<TD PORT="w" WIDTH="{width - 2}" HEIGHT="2" FIXEDSIZE="TRUE"></TD>'
+    return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>{end}{middle}{end}</TR></TABLE>'
 
 
 def _cell(text: str, color: str, bold: bool, new: bool) -> str:
