@@ -11,11 +11,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graphc.backends.diagram import Arrow, Box, Diagram
-from graphc.backends.dot_text import canvas, escaped, html, styled
+from graphc.backends.dot_text import canvas, escaped, html, styled, table
 from graphc.backends.grid import Grid, grid_of
 from graphc.backends.palette import Theme
 from graphc.backends.picture import shortened
 from graphc.backends.placing import Placed, place
+from graphc.backends.readings import Readings
 from graphc.backends.routes import Route, Router
 from graphc.graph import Scope
 
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
 _LONGEST = {"head": 36, "body": 52, "aside": 28}
 
 
-def block_dot(diagram: Diagram, theme: Theme, title: str) -> str:
-    """The DOT text of a diagram in block style."""
+def block_dot(diagram: Diagram, theme: Theme, title: str, readings: Readings | None = None) -> str:
+    """The DOT text of a diagram in block style, with numbers where there are readings."""
     page = {"layout": "nop2", "pad": "0.25", "outputorder": "edgesfirst"}
     out = canvas(title, theme, **page, labelloc="b", fontsize="11", label=_legend(diagram, theme))
     grid = grid_of(diagram)
-    placed = place(diagram, grid, _LONGEST)
-    _boxes(out, diagram, theme, placed)
+    numbers = {box.id: (readings.width(box), readings.height(box)) for box in diagram.boxes} if readings else {}
+    placed = place(diagram, grid, _LONGEST, numbers)
+    _boxes(out, diagram, theme, placed, readings)
     for arrow, route in _routed(diagram, Router(placed)):
         _arrow(out, theme, arrow, route)
     if diagram.joint:
@@ -39,15 +41,18 @@ def block_dot(diagram: Diagram, theme: Theme, title: str) -> str:
     return str(out.source)
 
 
-def box_attributes(box: Box, theme: Theme) -> dict[str, str]:
-    """How a box looks, with its label."""
+def box_attributes(box: Box, theme: Theme, readings: Readings | None = None) -> dict[str, str]:
+    """How a box looks, with its label; one whose value is not known yet is empty and grey."""
     look = theme.looks[box.role]
+    if readings is not None and not readings.is_reached(box):
+        look = replace(look, line=theme.kept, fill=theme.page, text=theme.muted)
     lines = [styled(box.head, look.text, bold=True, longest=_LONGEST["head"]) + _aside(box, theme)]
     lines += [styled(line, theme.ink, mono=True, longest=_LONGEST["body"]) for line in box.body.split("\n")]
     outline = {"color": look.line, "fillcolor": look.fill or theme.page, "style": look.style}
     shape = {"shape": "box", "margin": "0.08,0.02", "penwidth": f"{look.width:g}"}
     about = {"id": box.id, "class": box.role, "tooltip": escaped(box.tooltip)}
-    return {"label": html(lines), **shape, **outline, **about}
+    below = readings.lines(box, theme) if readings is not None else []
+    return {"label": table(["<BR/>".join(lines), *below]) if below else html(lines), **shape, **outline, **about}
 
 
 def _aside(box: Box, theme: Theme) -> str:
@@ -56,7 +61,7 @@ def _aside(box: Box, theme: Theme) -> str:
     return styled(f"  {box.aside}", theme.muted, mono=True, size=9.5, longest=_LONGEST["aside"])
 
 
-def _boxes(out: graphviz.Digraph, diagram: Diagram, theme: Theme, placed: Placed) -> None:
+def _boxes(out: graphviz.Digraph, diagram: Diagram, theme: Theme, placed: Placed, readings: Readings | None) -> None:
     """The boxes, those of a layer in a band."""
     members: dict[Scope, list[Box]] = {}
     for box in diagram.boxes:
@@ -65,7 +70,7 @@ def _boxes(out: graphviz.Digraph, diagram: Diagram, theme: Theme, placed: Placed
             members.setdefault(layer if layer in placed.bands else (), []).append(box)
     for layer, boxes in members.items():
         if not layer:
-            _plain(out, boxes, theme, placed)
+            _plain(out, boxes, theme, placed, readings)
             continue
         look, around = theme.looks["band"], placed.bands[layer]
         with out.subgraph(name=f"cluster_{escaped('/'.join(layer))}") as band:
@@ -75,14 +80,16 @@ def _boxes(out: graphviz.Digraph, diagram: Diagram, theme: Theme, placed: Placed
             band.attr(bb=",".join(f"{value:g}" for value in corners))
             band.attr(lp=f"{around.left + 10 + 3.1 * len(title):g},{around.top - 9:g}")
             band.attr(color=look.line, fillcolor=look.fill, tooltip=escaped("/".join(layer)))
-            _plain(band, boxes, theme, placed)
+            _plain(band, boxes, theme, placed, readings)
 
 
-def _plain(out: graphviz.Digraph, boxes: Iterable[Box], theme: Theme, placed: Placed) -> None:
+def _plain(
+    out: graphviz.Digraph, boxes: Iterable[Box], theme: Theme, placed: Placed, readings: Readings | None
+) -> None:
     for box in boxes:
         spot = placed.boxes[box.id]
         size = {"width": f"{spot.width / 72:.3f}", "height": f"{spot.height / 72:.3f}"}
-        out.node(box.id, **box_attributes(box, theme), pos=f"{spot.x:g},{spot.y:g}", **size)
+        out.node(box.id, **box_attributes(box, theme, readings), pos=f"{spot.x:g},{spot.y:g}", **size)
 
 
 def _routed(diagram: Diagram, router: Router) -> list[tuple[Arrow, Route]]:

@@ -12,6 +12,7 @@ from graphc.backends.folding import Depth, folded
 from graphc.backends.layers import with_layers
 from graphc.backends.palette import THEMES
 from graphc.backends.picture import View
+from graphc.backends.readings import Readings
 from graphc.backends.wire import is_small_scalar, wire_dot
 from graphc.changes import Change
 from graphc.graph import Graph
@@ -72,7 +73,8 @@ def dot(drawn: Drawn, *, title: str = "graphc", **look: Unpack[Look]) -> str:
         return wire_dot(graph, theme, title, at=at, step=look.get("step"), gradient=view != "forward")
     whole = with_layers(diagram_of(graph, view))
     nodes = graph.graph if isinstance(graph, Joint) else graph
-    return block_dot(folded(whole, nodes, look.get("depth")), theme, title)
+    readings = None if isinstance(drawn, (Graph, Joint)) else Readings(drawn, look.get("step"))
+    return block_dot(folded(whole, nodes, look.get("depth")), theme, title, readings)
 
 
 def subject(drawn: Drawn) -> Graph | Joint:

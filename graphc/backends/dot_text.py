@@ -62,3 +62,9 @@ def styled(
 def html(lines: Iterable[str]) -> str:
     """Lines of styled text as one label."""
     return f"<{'<BR/>'.join(lines)}>"
+
+
+def table(rows: Iterable[str]) -> str:
+    """Rows of styled text, or of tables, as one label."""
+    body = "".join(f"<TR><TD>{row}</TD></TR>" for row in rows)
+    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">{body}</TABLE>>'

@@ -70,10 +70,15 @@ class Placed:
     gutters: tuple[float, ...]
 
 
-def place(diagram: Diagram, grid: Grid, longest: Mapping[str, int]) -> Placed:
-    """Give every visible box its size and middle; ``longest`` limits the letters of heads, bodies and asides."""
+def place(
+    diagram: Diagram, grid: Grid, longest: Mapping[str, int], numbers: Mapping[str, tuple[float, float]] | None = None
+) -> Placed:
+    """Give every visible box its size and middle.
+
+    ``longest`` limits the letters of heads, bodies and asides; ``numbers`` is the room for those, by box.
+    """
     boxes = [box for box in diagram.boxes if box.id not in diagram.hidden]
-    sizes = {box.id: _size(box, longest) for box in boxes}
+    sizes = {box.id: _size(box, longest, *(numbers or {}).get(box.id, (0.0, 0.0))) for box in boxes}
     levels = sorted({grid.rows[box.id] for box in boxes})
     indices = {level: index for index, level in enumerate(levels)}
     row_of = {box.id: indices[grid.rows[box.id]] for box in boxes}
@@ -95,11 +100,11 @@ def letters(text: str) -> int:
     return len(text) + wide - sum(bool(unicodedata.combining(letter)) for letter in text)
 
 
-def _size(box: Box, longest: Mapping[str, int]) -> tuple[float, float]:
+def _size(box: Box, longest: Mapping[str, int], wide: float, high: float) -> tuple[float, float]:
     lines = box.body.split("\n") if box.body else []
     head = _BOLD * letters(box.head[: longest["head"]]) + _SMALL * (letters(box.aside) + 2 if box.aside else 0)
     width = max([head, *(_MONO * letters(line[: longest["body"]]) for line in lines)])
-    return max(54.0, round(width) + 20.0), 24.0 + 12.5 * len(lines)
+    return max(54.0, round(max(width, wide)) + 20.0), 24.0 + 12.5 * len(lines) + high
 
 
 def _lanes(
