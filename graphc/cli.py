@@ -399,8 +399,8 @@ def draw(
 ) -> None:
     """Draw a model's graph and its gradient.
 
-    The graph is drawn as the model is written; with values, they are above the wires and the gradients below. Standard
-    output gets DOT text.
+    The graph is drawn as the model is written; with values, they are above the wires and the gradients below, or in the
+    boxes. Beyond 120 boxes a picture is folded by layer. Standard output gets DOT text.
 
     \b
       graphc draw model.gc -o model.svg

@@ -137,17 +137,20 @@ def _headings(out: graphviz.Digraph, theme: Theme, grid: Grid, placed: Placed) -
         out.node(id, html([styled(text, color, bold=True, size=13)]), shape="plain", style="", pos=f"{x:g},{y:g}")
 
 
+_WORDS = {"forward": "forward op", "backward": "gradient op", "input": "input", "param": "parameter"}
+_CUES = {"forward": "round: op", "backward": "with ′ or ∂, bold dashes: gradient", "param": "square: parameter"}
+"""What the roles are called in their colours, and how they are told apart without."""
+
+
 def _legend(diagram: Diagram, theme: Theme) -> str:
     """A line that says what colours, borders and dashes mean, of what there is in the picture."""
-    words = {"forward": "forward op", "backward": "gradient op", "input": "input", "param": "parameter"}
     roles = {box.role for box in diagram.boxes}
-    parts = []
-    for role, word in words.items():
-        if role in roles:
-            color = theme.looks[role].line
-            parts.append(styled(word, color, bold=True, size=11))
+    colorless = theme.looks["forward"].line == theme.looks["backward"].line
+    words = {role: word for role, word in (_CUES if colorless else _WORDS).items() if role in roles}
+    parts = [styled(word, theme.looks[role].line, bold=True, size=11) for role, word in words.items()]
     if roles & {"gradient", "output"}:
         parts.append(styled("thick box: returned", theme.muted, size=11))
     if any(arrow.kind == "kept" for arrow in diagram.arrows):
-        parts.append(styled("dashed: kept for the backward pass", theme.muted, size=11, longest=60))
+        dashes = "thin dashes" if colorless else "dashed"
+        parts.append(styled(f"{dashes}: kept for the backward pass", theme.muted, size=11, longest=60))
     return f"<<BR/>{styled('   ·   ', theme.muted, size=11).join(parts)}>"
