@@ -91,7 +91,7 @@ def place(
         rows[row_of[id]].append(rectangle)
     for row in rows:
         row.sort(key=lambda rectangle: rectangle.x)
-    return Placed(placed, rows, row_of, _bands(boxes, placed, layers), gutters)
+    return Placed(placed, rows, row_of, _bands(boxes, placed, row_of, layers), gutters)
 
 
 def letters(text: str) -> int:
@@ -156,19 +156,28 @@ def _row_middles(
 
 
 def _bands(
-    boxes: Iterable[Box], placed: Mapping[str, Rectangle], layers: Mapping[Scope, tuple[int, int]]
+    boxes: Iterable[Box],
+    placed: Mapping[str, Rectangle],
+    row_of: Mapping[str, int],
+    layers: Mapping[Scope, tuple[int, int]],
 ) -> dict[Scope, Rectangle]:
     """A rectangle around each layer, where it would hold nothing else and touch no other one."""
     members: dict[Scope, list[Rectangle]] = {}
-    outside: list[tuple[Scope, Rectangle]] = []
+    in_row: dict[int, list[tuple[Scope, Rectangle]]] = {}
     for box in boxes:
         layer = box.layer[:1]
-        outside.append((layer, placed[box.id]))
+        in_row.setdefault(row_of[box.id], []).append((layer, placed[box.id]))
         if layer in layers:
             members.setdefault(layer, []).append(placed[box.id])
     found = {layer: _around(rectangles) for layer, rectangles in members.items()}
-    everything = sorted([*outside, *found.items()], key=lambda item: -item[1].top)
-    return {layer: band for layer, band in found.items() if not _hits(layer, band, everything)}
+    for layer, band in found.items():
+        for row in range(layers[layer][0], layers[layer][1] + 1):
+            in_row[row].append((layer, band))
+    return {
+        layer: band
+        for layer, band in found.items()
+        if not any(_hits(layer, band, in_row[row]) for row in range(layers[layer][0], layers[layer][1] + 1))
+    }
 
 
 def _around(rectangles: Sequence[Rectangle]) -> Rectangle:

@@ -251,7 +251,7 @@ def test_other_formats_are_refused_before_anything_is_laid_out(name: str, tmp_pa
 def test_other_views_are_refused(tmp_path: Path) -> None:
     with pytest.raises(GraphcError) as error:
         draw(tmp_path / "g.dot", figure1(), view="sideways")
-    assert error.value.diagnostics[0].message == "expected the view forward, gradient or joint, found 'sideways'"
+    assert error.value.diagnostics[0].message == "expected the view forward, gradient, joint or diff, found 'sideways'"
 
 
 def test_graphs_beyond_reading_are_refused(tmp_path: Path) -> None:

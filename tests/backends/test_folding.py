@@ -71,6 +71,6 @@ def test_pictures_fold_beyond_120_boxes_and_depth_unfolds() -> None:
 def test_300_layers_are_quick() -> None:
     joint = network("h = tanh(dense(h, 16))", 300).joint
     for depth, seconds in ((None, 2), ("all", 10)):
-        start = time.perf_counter()
+        start = time.process_time()
         layout(dot(joint, depth=depth), "svg")  # type: ignore[arg-type]
-        assert time.perf_counter() - start < seconds
+        assert time.process_time() - start < seconds
