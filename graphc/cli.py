@@ -18,7 +18,8 @@ import click
 from graphc.loading import Target, cannot_write, compiled, guarded, load, print_diagnostics, status
 
 if TYPE_CHECKING:
-    from graphc.backends.dot import Style
+    from graphc.backends.dot import Drawn, Look, Style
+    from graphc.backends.folding import Depth
     from graphc.backends.picture import View
     from graphc.compiler import Model
     from graphc.derivation import Derivation
@@ -362,13 +363,33 @@ def run(
     sys.exit(0 if report.ok else 1)
 
 
+def _drawn(model: Model, at: Sequence[str], look: Look) -> Drawn:
+    """What a picture is of; a diff has no numbers."""
+    if look["view"] != "diff":
+        return _at(model, at) if at else model.joint if model.losses else model.graph
+    if at:
+        raise click.UsageError("--view diff has no numbers, expected it without --at")
+    try:
+        return model.change(look["step"])
+    except ValueError as fault:
+        raise click.UsageError(str(fault)) from None
+
+
+def _depth(context: click.Context, option: click.Parameter, text: str | None) -> Depth:
+    if text is None or text == "all":
+        return "all" if text else None
+    if text.isdecimal():
+        return int(text)
+    raise click.BadParameter(f"expected a number of levels or all, found {text}")
+
+
 @main.command()
 @_MODEL
 @click.option("-o", "--output", metavar="PICTURE", default="-", show_default=True, help="g.svg, .png, .pdf or .dot.")
 @click.option(
     "--view",
-    type=click.Choice(["joint", "forward", "gradient"]),
-    help="The model, its gradient, or both.  [default: joint; forward with --no-gradient]",
+    type=click.Choice(["joint", "forward", "gradient", "diff"]),
+    help="The model, its gradient, both, or what rules changed.  [default: joint; forward with --no-gradient]",
 )
 @click.option(
     "--style",
@@ -377,7 +398,18 @@ def run(
 )
 @click.option("--theme", type=click.Choice(["light", "dark", "print", "lecture"]), default="light", show_default=True)
 @_AT
-@click.option("--step", type=click.IntRange(min=0), metavar="K", help="What is known after K steps of the two passes.")
+@click.option(
+    "--step",
+    type=click.IntRange(min=0),
+    metavar="K",
+    help="What is known after K steps of the two passes; of a diff, the Kth rule that fired.",
+)
+@click.option(
+    "--depth",
+    metavar="N",
+    callback=_depth,
+    help="Levels of calls that stay open, or all; large block pictures are folded by layer.  [default: all, or 0]",
+)
 def draw(
     file: str | None,
     expression: str | None,
@@ -388,17 +420,20 @@ def draw(
     theme: str,
     at: Sequence[str],
     step: int | None,
+    depth: Depth,
     **target: Unpack[Target],
 ) -> None:
     """Draw a model's graph and its gradient.
 
-    The graph is drawn as the model is written; with values, they are above the wires and the gradients below. Standard
-    output gets DOT text.
+    The graph is drawn as the model is written; with values, they are above the wires and the gradients below, or in the
+    boxes. Beyond 120 boxes a picture is folded by layer. Standard output gets DOT text.
 
     \b
       graphc draw model.gc -o model.svg
       graphc draw -e "(x + y) * z" -o f.png --at x=2,y=3,z=4
       graphc draw -e "(x + y) * z" -o f.svg --view forward
+      graphc draw model.gc -o layers.svg --depth 0
+      graphc draw model.gc -o d.svg --view diff --step 7
       graphc draw model.gc | dot -Tpdf > model.pdf
     """
     from graphc.backends.dot import Look, dot
@@ -409,10 +444,10 @@ def draw(
     if view == "forward":
         target["no_gradient"] = True
     model = load(file, expression, output_format, target)
-    look = Look(view=view or ("joint" if model.losses else "forward"), style=style, theme=theme, step=step)
-    if look["view"] != "forward":
+    look = Look(view=view or ("joint" if model.losses else "forward"), style=style, theme=theme, step=step, depth=depth)
+    if look["view"] not in ("forward", "diff"):
         _need_gradient(model, f"--view {view}")
-    drawn = _at(model, at) if at else model.joint if model.losses else model.graph
+    drawn = _drawn(model, at, look)
     if output == "-":
         click.echo(dot(drawn, title=model.name, **look), nl=False)
     else:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from graphc.backends.dot import Look
     from graphc.backends.numpy_derivatives import DerivativeFunction
+    from graphc.changes import Change
     from graphc.derivation import Derivation
     from graphc.evaluated import Evaluated
     from graphc.report import Page
@@ -467,8 +468,9 @@ class Model:
         ----------
         path : str or path
         **look
-            ``view`` ("joint", the default, "forward" or "gradient"), ``style`` ("wire" or "block"), ``theme`` ("light",
-            "dark", "print" or "lecture") and what else `graphc.backends.dot.dot` takes.
+            ``view`` ("joint", the default, "forward", "gradient" or "diff"), ``style`` ("wire" or "block"), ``theme``
+            ("light", "dark", "print" or "lecture") and what else `graphc.backends.dot.dot` takes. The diff shows what
+            the rule did that fired as number ``step`` of `rewrites`, or all rules together.
 
         Raises
         ------
@@ -477,7 +479,42 @@ class Model:
         """
         from graphc.backends.drawing import draw
 
-        return draw(path, self.graph if look.get("view") == "forward" else self.joint, title=self.name, **look)
+        return draw(path, self._drawn(look), title=self.name, **look)
+
+    def _drawn(self, look: Look) -> Graph | Joint | Change:
+        """What a view is a picture of."""
+        if look.get("view") == "diff":
+            return self.change(look.get("step"))
+        return self.graph if look.get("view") == "forward" or not self.losses else self.joint
+
+    def change(self, number: int | None = None) -> Change:
+        """What a rule changed, the graph before and after.
+
+        Parameters
+        ----------
+        number : int, optional
+            Its place in `rewrites`, from 1; by default, what all of them did to the graph as written.
+
+        Raises
+        ------
+        ValueError
+            When not as many rules fired.
+
+        Examples
+        --------
+        >>> change = compile("log(exp(x) + exp(y))").change(1)
+        >>> change.firing.rule, [node.op.name for node in change.added]
+        ('log_of_sum_of_two_exponentials', ['logaddexp'])
+        """
+        from graphc.changes import change_by_firing, change_by_pipeline
+
+        variables, conventions = named_variables(self.graph, self.variables), self.provenance.options.conventions
+        if number is None:
+            written = self.joint.graph if self.losses else self.graph
+            return change_by_pipeline(written, self.graph, self.losses, variables, conventions)
+        if not 1 <= number <= len(self.rewrites):
+            raise ValueError(f"expected a rewrite from 1 to {len(self.rewrites)}, found {number}")
+        return change_by_firing(self.graph, self.losses, variables, number, conventions)
 
     def report(self, path: str | os.PathLike[str], /, *points: Mapping[str, Any] | Evaluated, **values: Any) -> Path:
         """Write the step-through report: one HTML page that shows model, graph, module and mathematics step by step.

@@ -26,7 +26,7 @@ _RULES = {
     "−": "sum rule",
     "×": "product rule",
     "÷": "quotient rule",
-    "**": "power rule",
+    "xʸ": "power rule",
     "²": "power rule",
     "@": "product rule for matrices",
     "T": "transpose",
@@ -151,7 +151,7 @@ def derivation_lines(joint: Joint, at: Evaluated | None = None) -> tuple[Line, .
 
 def step_lines(drawn: Graph | Joint, at: Evaluated | None = None) -> tuple[tuple[Line, ...], ...]:
     """For each step of `graphc.steps.steps_of` its lines: given values too, and what each path adds to a sum."""
-    joint = drawn if isinstance(drawn, Joint) else Joint(drawn, {}, {}, {}, {}, {}, ())
+    joint = drawn if isinstance(drawn, Joint) else Joint(drawn, {}, {}, {}, {}, {}, (), ())
     whole = set(joint.graph.nodes)
     writer = _Writer(joint, at)
     return tuple(tuple(writer.step_lines(step, whole)) for step in steps_of(drawn))

@@ -39,6 +39,7 @@ LAYERS = (
     "gradient_rules",
     "partition",
     "passes",
+    "changes",
     "steps",
     "products",
     "library",

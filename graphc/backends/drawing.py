@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from graphc.graph import Graph
 
 FORMATS = ("svg", "png", "pdf", "dot")
-MOST_NODES = 2500
+MOST_NODES = 25000
 """Beyond this a layout takes minutes, and nobody could read it."""
 
 GET_GRAPHVIZ = 'pip install "pygraphviz>=2.0"'

@@ -98,7 +98,7 @@ class _Shown:
 
 def is_small_scalar(drawn: Graph | Joint) -> bool:
     """Whether a model is drawn as wires unless told: scalars only, and few enough to read."""
-    nodes = picture_of(drawn, "forward").nodes
+    nodes = picture_of(drawn).nodes
     return len(nodes) <= _MOST_NODES and all(isinstance(n.type, TensorType) and not n.type.shape for n in nodes)
 
 
@@ -117,7 +117,7 @@ def wire_dot(
 
     Wires are wide enough for the numbers of the points in ``room`` too.
     """
-    picture = picture_of(drawn, "forward")
+    picture = picture_of(drawn)
     steps = steps_of(drawn)
     known = known_after(steps, len(steps) if step is None else step)
     joint = drawn if isinstance(drawn, Joint) and gradient else None
@@ -140,7 +140,7 @@ def wire_dot(
 
 def wire_texts(drawn: Graph | Joint, at: Evaluated | None) -> tuple[WireText, ...]:
     """What is beside each wire of a picture of both passes."""
-    picture = picture_of(drawn, "forward")
+    picture = picture_of(drawn)
     shown = _Shown(LIGHT, drawn if isinstance(drawn, Joint) else None, at, Known(), None)
     return tuple(
         WireText(
@@ -245,11 +245,18 @@ def _table(picture: Picture, shown: _Shown, wire: Wire) -> str:
     gradient = _cell(below if _gradient_known(shown, wire) else "", theme.gradient, True, new_gradient)
     rows = (
         f'<TD WIDTH="{width}" HEIGHT="19" VALIGN="BOTTOM">{value}</TD>',
-        f'<TD PORT="w" HEIGHT="2" FIXEDSIZE="TRUE" WIDTH="{width}" BGCOLOR="{theme.thin}"></TD>',
+        f'<TD HEIGHT="2" WIDTH="{width}" BGCOLOR="{theme.thin}">{_rule(width)}</TD>',
         f'<TD WIDTH="{width}" HEIGHT="19" VALIGN="TOP">{gradient}</TD>',
     )
     body = "".join(f"<TR>{row}</TR>" for row in rows)
     return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">{body}</TABLE>>'
+
+
+def _rule(width: int) -> str:
+    """Where edges end: a point inside of the rule, or a hair of the page would show between them."""
+    end = '<TD WIDTH="1" HEIGHT="2" FIXEDSIZE="TRUE"></TD>'
+    middle = f'<TD PORT="w" WIDTH="{width - 2}" HEIGHT="2" FIXEDSIZE="TRUE"></TD>'
+    return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>{end}{middle}{end}</TR></TABLE>'
 
 
 def _cell(text: str, color: str, bold: bool, new: bool) -> str:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphc.autodiff import Joint
+from graphc.backends.formulas import Notation
 from graphc.backends.numbers import number
-from graphc.backends.picture import Picture, shape_of
+from graphc.backends.picture import shape_of
 from graphc.backends.wire import wire_texts
 from graphc.graph import Graph, Node
 from graphc.report.timeline import Moment, about, gradients_of, known_from, node_id
@@ -46,7 +47,7 @@ class Case:
 
 def page_data(
     drawn: Graph | Joint,
-    picture: Picture,
+    notation: Notation,
     moments: Sequence[Moment],
     cases: Sequence[Case],
     edges: Mapping[int, Sequence[str]],
@@ -61,7 +62,7 @@ def page_data(
     known = known_from(drawn, moments)
     return {
         "steps": [_step(drawn, moment, edges.get(count, ())) for count, moment in enumerate(moments, start=1)],
-        "nodes": {node_id(node): _node(drawn, picture, node, known.get(node)) for node in picture.graph.nodes},
+        "nodes": {node_id(node): _node(drawn, notation, node, known.get(node)) for node in notation.graph.nodes},
         "cases": [_case(drawn, case, wires) for case in cases],
         "maths": maths,
     }
@@ -77,7 +78,7 @@ def _step(drawn: Graph | Joint, moment: Moment, edges: Sequence[str]) -> Json:
     return {
         "node": node_id(moment.step.node),
         "backward": moment.step.backward,
-        "made": [node_id(node) for node in moment.made],
+        "made": [*map(node_id, moment.made), *_outputs(drawn, moment)],
         "edges": edges,
         "code": [node_id(node) for node in about(drawn, moment)],
         "values": moment.values,
@@ -85,10 +86,17 @@ def _step(drawn: Graph | Joint, moment: Moment, edges: Sequence[str]) -> Json:
     }
 
 
-def _node(drawn: Graph | Joint, picture: Picture, node: Node, step: int | None) -> Json:
+def _outputs(drawn: Graph | Joint, moment: Moment) -> list[str]:
+    """The boxes of outputs whose values a moment gives."""
+    graph = drawn.graph if isinstance(drawn, Joint) else drawn
+    made = set(moment.made)
+    return [f"out_{name}" for name, node in graph.outputs.items() if node in made]
+
+
+def _node(drawn: Graph | Joint, notation: Notation, node: Node, step: int | None) -> Json:
     """What a node is called and found by, the step that gives it and the node of its gradient."""
-    names = picture.names.get(node, ())
-    label = " = ".join((*names, picture.formulas[node])) if node.op.arity else " = ".join(names) or node.op.name
+    names = notation.names.get(node, ())
+    label = " = ".join((*names, notation.formulas[node])) if node.op.arity else " = ".join(names) or node.op.name
     found: Json = {"label": label, "op": node.op.name, "shape": shape_of(node), "step": step}
     gradient = gradients_of(drawn).get(node)
     return found if gradient is None else {**found, "gradient": node_id(gradient)}

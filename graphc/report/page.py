@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from graphc.atomic import write_atomic
 from graphc.autodiff import Joint
 from graphc.backends.drawing import check_size
-from graphc.backends.picture import picture_of
+from graphc.backends.formulas import notation_of
 from graphc.backends.wire import is_small_scalar, wire_texts
 from graphc.graph import Graph
 from graphc.report.code_pane import code_html
@@ -83,17 +83,17 @@ def page_of(source: Source, name: str, drawn: Graph | Joint, module: str, points
         code.
     """
     check_size(drawn)
-    picture = picture_of(drawn, "joint")
+    notation = notation_of(drawn)
     title = _title(source, name)
-    small = len(picture.nodes) <= _MOST_IN_FULL
+    small = len(notation.graph.nodes) <= _MOST_IN_FULL
     wires = wire_texts(drawn, points[0] if points else None) if is_small_scalar(drawn) else ()
     moments = timeline(drawn, wires)
     cases = _cases(points)
     known = {node_id(node): step for node, step in known_from(drawn, moments).items()}
-    svg, edges = svg_of(drawn, picture, title, wires, points, known=known, focusable=small)
+    svg, edges = svg_of(drawn, notation, title, wires, points, known=known, focusable=small)
     found = [equations(drawn, moments, case.at) for case in cases] if small else [equations(drawn, moments, None)]
     maths = () if small else [step.html for step in found[0]]
-    data = page_data(drawn, picture, moments, cases, edges, wires=bool(wires), maths=maths)
+    data = page_data(drawn, notation, moments, cases, edges, wires=bool(wires), maths=maths)
     style, script = f"{color_css()}\n{_part('report.css')}", _part("report.js")
     return Page(
         _filled(
@@ -108,7 +108,7 @@ def page_of(source: Source, name: str, drawn: Graph | Joint, module: str, points
                 "cases": _choices(cases),
                 "only": " hidden" if len(cases) == 1 else "",
                 "legend": _legend(drawn, bool(wires)),
-                "source": source_html(source, picture.graph, focusable=small),
+                "source": source_html(source, notation.graph, focusable=small),
                 "code": code_html(module, drawn, focusable=small),
                 "picture": svg,
                 "steps": "\n".join(

@@ -11,9 +11,11 @@ from xml.etree.ElementTree import Element, SubElement
 
 from graphc.autodiff import Joint
 from graphc.backends.block import block_dot
+from graphc.backends.diagram import diagram_of
 from graphc.backends.drawing import layout
+from graphc.backends.formulas import Notation
+from graphc.backends.layers import with_layers
 from graphc.backends.palette import LIGHT, MONO, THEMES, Look, Theme
-from graphc.backends.picture import Picture
 from graphc.backends.wire import WireText, wire_dot
 from graphc.graph import Graph, Node
 from graphc.report.timeline import node_id
@@ -36,7 +38,7 @@ _NEVER = 1_000_000
 
 def svg_of(
     drawn: Graph | Joint,
-    picture: Picture,
+    notation: Notation,
     title: str,
     wires: Sequence[WireText],
     points: Sequence[Evaluated],
@@ -49,8 +51,8 @@ def svg_of(
     Parameters
     ----------
     drawn : Graph or Joint
-    picture : Picture
-        Its joint view.
+    notation : Notation
+        Its names and formulas.
     title : str
     wires : sequence of WireText
         Of a picture in wire style; none for block style.
@@ -62,12 +64,15 @@ def svg_of(
         Whether nodes can be reached by the keyboard.
     """
     at = points[0] if points else None
-    text = (
-        wire_dot(drawn, LIGHT, title, at=at, room=points, legend=False) if wires else block_dot(picture, LIGHT, title)
-    )
+    if wires:
+        text = wire_dot(drawn, LIGHT, title, at=at, room=points, legend=False)
+    else:
+        text = block_dot(with_layers(diagram_of(drawn, "joint")), LIGHT, title)
     root = ElementTree.fromstring(layout(text, "svg"))
-    ids = {node_id(node): [node] for node in picture.graph.nodes} | _on_wires(drawn, wires)
-    ids |= {f"out_{name}": [node] for name, node in picture.graph.outputs.items()}
+    ids = {node_id(node): [node] for node in notation.graph.nodes} | _on_wires(drawn, wires)
+    ends = {f"out_{name}": node for name, node in notation.graph.outputs.items()}
+    ids |= {id: [node] for id, node in ends.items()}
+    known = {**known, **{id: known[node_id(node)] for id, node in ends.items() if node_id(node) in known}}
     page = Element("svg", {"class": "wires" if wires else "blocks", "role": "group", "aria-label": f"graph of {title}"})
     page.attrib |= {"viewBox": root.attrib["viewBox"]} | {
         side: str(round(float(root.attrib[side].removesuffix("pt")))) for side in ("width", "height")
@@ -78,6 +83,8 @@ def svg_of(
     for group in graph.findall(f"{_SVG}g[@class]"):
         if group.attrib["class"].startswith("node"):
             _add_node(inner, group, ids, {} if wires else known, focusable)
+        elif group.attrib["class"].startswith("cluster"):
+            _add_shapes(SubElement(inner, "g", {"class": "band"}), group, None)
         else:
             edge = SubElement(inner, "g", {"class": "edge"})
             _add_shapes(edge, group, None)
