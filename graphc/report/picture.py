@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
@@ -167,8 +168,11 @@ def _shapes(group: Element) -> list[Element]:
 
 
 def _add_shapes(made: Element, group: Element, middle: float | None) -> None:
-    for shape in _shapes(group):
-        _add_shape(made, shape, middle)
+    shapes = _shapes(group)
+    lines = Counter(shape.attrib.get("y") for shape in shapes)
+    for shape in shapes:
+        # Of a line in several runs each stays where it is, beside the others.
+        _add_shape(made, shape, middle if lines[shape.attrib.get("y")] == 1 else None)
 
 
 def _add_wire(made: Element, group: Element) -> None:
