@@ -9,6 +9,7 @@ from hypothesis import settings
 collect_ignore = ["golden"]
 
 settings.register_profile("graphc", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None, print_blob=True)
 settings.load_profile("graphc")
 
 
