@@ -16,9 +16,10 @@ from docs.markdown_text import code, table
 from docs.operations_page import operations_page
 from graphc import tensor_type
 from graphc.backends import drawing
-from graphc.backends.dot import View, dot
+from graphc.backends.dot import dot
+from graphc.backends.picture import View
 from graphc.frontends import arithmetic, elementwise, session
-from graphc.frontends.library import library
+from graphc.frontends.library import public_library
 from graphc.ops import joining
 
 DOCS = Path(__file__).parent
@@ -54,14 +55,14 @@ def _replaced(page: str, name: str, section: str) -> str:
 
 def library_section() -> str:
     """The tables of the library, by file."""
-    files = dict.fromkeys(function.source for function in library().values())
+    files = dict.fromkeys(function.source for function in public_library().values())
     parts = []
     for source in files:
         tree = ast.parse(source.text)
         rows = [
             [code(f"{part.name}({ast.unparse(part.args)})"), " ".join((ast.get_docstring(part) or "").split())]
             for part in tree.body
-            if isinstance(part, ast.FunctionDef)
+            if isinstance(part, ast.FunctionDef) and part.name in public_library()
         ]
         title = source.name.removesuffix(".gc").capitalize()
         parts.append(f"### {title}\n\n{ast.get_docstring(tree)}\n\n{table(['function', 'is'], rows)}")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from graphc.diagnostics import Diagnostic
     from graphc.errors import GraphcError, GraphcWarning
     from graphc.frontends.annotations import bool_, f32, f64, i32, i64, param
+    from graphc.frontends.traced_definitions import custom_gradient, elementwise
     from graphc.generated import load
     from graphc.graph import Graph, Node, verify
     from graphc.matrices import hessian, jacobian
@@ -26,6 +27,7 @@ _HOMES = {
     "diagnostics": ("Diagnostic",),
     "errors": ("GraphcError", "GraphcWarning"),
     "frontends.annotations": ("bool_", "f32", "f64", "i32", "i64", "param"),
+    "frontends.traced_definitions": ("custom_gradient", "elementwise"),
     "generated": ("load",),
     "graph": ("Graph", "Node", "verify"),
     "matrices": ("hessian", "jacobian"),
@@ -42,6 +44,8 @@ __all__ = [
     "bool_",
     "check_grad",
     "compile",
+    "custom_gradient",
+    "elementwise",
     "f32",
     "f64",
     "gauss_newton",

@@ -77,7 +77,14 @@ class Joint:
     zero: tuple[str, ...]
 
 
-def differentiate(graph: Graph, outputs: Sequence[str], variables: Mapping[str, Node], *, check: bool = True) -> Joint:
+def differentiate(
+    graph: Graph,
+    outputs: Sequence[str],
+    variables: Mapping[str, Node],
+    *,
+    check: bool = True,
+    distinct: Iterable[Node] = (),
+) -> Joint:
     """The joint graph: the forward graph and the vector-Jacobian product of some of its outputs.
 
     Parameters
@@ -90,6 +97,8 @@ def differentiate(graph: Graph, outputs: Sequence[str], variables: Mapping[str, 
     check : bool
         False when `check_dependence` was already asked about a graph that this one was rewritten from; what the
         rewriting disconnected has a gradient of zero.
+    distinct : iterable of Node
+        Nodes that stay apart from equal ones, as the variables do; all of them for a graph that is shown as written.
 
     Raises
     ------
@@ -99,7 +108,7 @@ def differentiate(graph: Graph, outputs: Sequence[str], variables: Mapping[str, 
     if check:
         check_dependence(graph, [graph.outputs[name] for name in outputs], variables)
     builder = Builder(intern=True)
-    mapping = rebuild(graph, builder, step=apart(builder, variables.values()))
+    mapping = rebuild(graph, builder, step=apart(builder, [*variables.values(), *distinct]))
     wrt = {name: mapping.get(node, node) for name, node in variables.items()}
     taken = {str(node.attrs["name"]) for node in (*graph.inputs, *graph.params)}
     seeds = {name: _seed(builder, name, mapping[graph.outputs[name]], taken) for name in outputs}
@@ -216,9 +225,10 @@ def between(builder: Builder, outputs: Sequence[Node], variables: Iterable[Node]
 
 def differentiable_operands(node: Node, operands: Sequence[Node]) -> list[int]:
     """The positions of operands that can get a cotangent from this node."""
-    if not carries_cotangent(node) or node.op is OPS["stop_gradient"]:
+    if not carries_cotangent(node):
         return []
-    return [position for position, operand in enumerate(operands) if carries_cotangent(operand)]
+    positions = range(len(operands)) if node.op.differentiable is None else node.op.differentiable
+    return [position for position in positions if carries_cotangent(operands[position])]
 
 
 def carries_cotangent(node: Node) -> bool:
@@ -227,7 +237,7 @@ def carries_cotangent(node: Node) -> bool:
 
 
 def _operand_cotangents(
-    builder: Builder, node: Node, ct: Value | tuple[Value, ...], active: set[Node], guard: Guard
+    builder: Builder, node: Node, ct: Value | tuple[Value | None, ...], active: set[Node], guard: Guard
 ) -> list[tuple[int, Part]]:
     operands = builder.operands(node)
     wanted = [p for p in reversed(differentiable_operands(node, operands)) if operands[p] in active]
@@ -242,7 +252,9 @@ def _operand_cotangents(
         found = {p: _elementwise_cotangent(builder, node, ct, values, p, guard) for p in wanted}
     else:
         assert node.op.vjp is not None, f"{node.op} has no derivative rule"
-        results = node.op.vjp(ct, builder.value(node), *values, **node.attrs)
+        # The rule of an op that holds graphs differentiates these with this very engine.
+        given = {"engine": backpropagate} if node.op.higher_order else {}
+        results = node.op.vjp(ct, builder.value(node), *values, **node.attrs, **given)
         found = {p: results[p] for p in wanted}
         if isinstance(ct, Value) and not node.op.linear:
             kept = through(guard, False)
@@ -281,13 +293,15 @@ def scaled(ct: Value, factor: Operand) -> Value:
     return ct * factor
 
 
-def _collected(builder: Builder, node: Node, parts: Sequence[Part]) -> Value | tuple[Value, ...]:
+def _collected(builder: Builder, node: Node, parts: Sequence[Part]) -> Value | tuple[Value | None, ...]:
     """The cotangent of a node: what its users sent, added; of a node with several results, one for each."""
     if not isinstance(node.type, TupleType):
         return _sum([builder.value(part) for _, part in parts])
     sent = [[builder.value(part) for index, part in parts if index == k] for k in range(len(node.type.items))]
+    symbolic = node.op.higher_order
     return tuple(
-        _sum(found) if found else zeros(builder, type) for found, type in zip(sent, node.type.items, strict=True)
+        _sum(found) if found else None if symbolic else zeros(builder, type)
+        for found, type in zip(sent, node.type.items, strict=True)
     )
 
 

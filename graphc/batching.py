@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from graphc.builder import Builder, rebuild
 from graphc.diagnostics import Diagnostic
@@ -72,6 +73,7 @@ def batch(
     """
     batched = set(leaves)
     given = {**(shared or {}), **leaves}
+    several: dict[Node, tuple[Value, ...]] = {}
 
     def step(node: Node, operands: tuple[Node, ...]) -> Node | None:
         if node in given:
@@ -80,19 +82,29 @@ def batch(
         if not any(has):
             return None
         batched.add(node)
-        return _applied(graph, builder, node, [builder.value(operand) for operand in operands], has).node
+        source = graph.operands(node)[0]
+        if source in several:
+            return several[source][cast(int, node.attrs["index"])].node
+        found = _applied(graph, builder, node, [builder.value(operand) for operand in operands], has)
+        if isinstance(found, tuple):
+            several[node] = found
+            return found[0].node
+        return found.node
 
     nodes = rebuild(graph, builder, step=step)
     return Batched(nodes, frozenset(batched))
 
 
-def _applied(graph: Graph, builder: Builder, node: Node, values: list[Value], has: tuple[bool, ...]) -> Value:
+def _applied(
+    graph: Graph, builder: Builder, node: Node, values: list[Value], has: tuple[bool, ...]
+) -> Value | tuple[Value, ...]:
     if node.op.elementwise is not None:
         ndim = node.tensor.ndim
         return node.op(*(batch_rules.aligned(x, ndim) if moved else x for x, moved in zip(values, has, strict=True)))
     if node.op.batching is None:
         raise GraphcError(_refusal(graph, node))
-    return node.op.batching(values, has, **node.attrs)
+    given = {"engine": batch} if node.op.higher_order else {}
+    return node.op.batching(values, has, **node.attrs, **given)
 
 
 def _refusal(graph: Graph, node: Node) -> Diagnostic:

@@ -18,8 +18,11 @@ import click
 from graphc.loading import Target, cannot_write, compiled, guarded, load, print_diagnostics, status
 
 if TYPE_CHECKING:
-    from graphc.backends.dot import View
+    from graphc.backends.dot import Style
+    from graphc.backends.picture import View
     from graphc.compiler import Model
+    from graphc.derivation import Derivation
+    from graphc.evaluated import Evaluated
     from graphc.graph import Graph
     from graphc.point import Point
 
@@ -96,6 +99,7 @@ _FORMAT = click.option(
     "--output-format", type=click.Choice(STYLES), default="full", show_default=True, help="How errors are written."
 )
 _WITH = click.option("--with", "with_", metavar="EXTRAS", help="What else to write, see above: flat,check,graph.")
+_AT = click.option("--at", "at", metavar="VALUES", multiple=True, help="x=2,y=[1,2,3], or a file of arrays: data.npz.")
 _TARGET = _options(_LOSS, _WRT, _FORWARD, _TRAINING)
 _MODEL = _options(_FILE, _EXPRESSION, _TARGET, _FORMAT)
 
@@ -211,6 +215,10 @@ def compile_(
 @click.option("--joint", "graph", flag_value="joint", help="The model and its gradient, before any rewriting.")
 @click.option("--compiled", "graph", flag_value="compiled", help="What the value and the gradient are emitted from.")
 @click.option("--rewrites", is_flag=True, help="The rules that fired, and where, instead of the graph.")
+@click.option("--maths", is_flag=True, help="The derivation of the gradient, the chain rule step by step.")
+@click.option("--simplified", is_flag=True, help="With --maths: what comes out in the end, as the module computes it.")
+@click.option("--latex", is_flag=True, help="With --maths: as LaTeX.")
+@_AT
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show(
     file: str | None,
@@ -218,6 +226,10 @@ def show(
     output_format: str,
     graph: str | None,
     rewrites: bool,
+    maths: bool,
+    simplified: bool,
+    latex: bool,
+    at: Sequence[str],
     as_json: bool,
     **target: Unpack[Target],
 ) -> None:
@@ -229,16 +241,38 @@ def show(
       graphc show model.gc
       graphc show -e "(x + y) * z" --joint                with the gradient
       graphc show model.gc --rewrites                     what the compiler simplified
+      graphc show -e "(x + y) * z" --maths --at x=2,y=3,z=4
+      graphc show model.gc --maths --simplified --latex
     """
-    if graph is None and not rewrites:
+    if graph is None and not rewrites and not maths:
         target["no_gradient"] = True
     model = load(file, expression, output_format, target)
+    if maths:
+        _need_gradient(model, "--maths")
+        derivation = _derivation(model, at, simplified)
+        click.echo(derivation.latex if latex else derivation.text)
+        return
     if rewrites:
         rows = [{"rule": firing.rule, "place": str(firing.span or "")} for firing in model.rewrites]
         text = "\n".join(f"{row['rule']}  {row['place']}".rstrip() for row in rows) or "no rule fired"
         click.echo(json.dumps(rows, indent=1) if as_json else text)
         return
     _show_graph(_chosen_graph(model, graph), as_json)
+
+
+def _derivation(model: Model, at: Sequence[str], simplified: bool) -> Derivation:
+    if at and simplified:
+        raise click.UsageError("--simplified has no numbers to put in, expected it without --at")
+    return _at(model, at).derive() if at else model.derive(simplified=simplified)
+
+
+def _at(model: Model, values: Sequence[str]) -> Evaluated:
+    from graphc.point import read_values
+
+    try:
+        return model.at(read_values(values))
+    except (ValueError, TypeError, OSError) as fault:
+        raise click.UsageError(str(fault)) from None
 
 
 def _chosen_graph(model: Model, name: str | None) -> Graph:
@@ -265,7 +299,7 @@ def _show_graph(graph: Graph, as_json: bool) -> None:
 @main.command()
 @_MODEL
 @_DTYPE
-@click.option("--at", "at", metavar="VALUES", multiple=True, help="x=2,y=[1,2,3], or a file of arrays: data.npz.")
+@_AT
 @click.option("--params", metavar="FILE.npz", help="Parameters, in place of the initialisers of the model.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the initialisers.")
 @click.option("--check-grad", is_flag=True, help="Compare the gradient with differences; exit status 1 if it is wrong.")
@@ -286,11 +320,12 @@ def run(
       graphc run -e "v: Input[N]; f: Output = sum(v * v)" --at "v=[1, 2, 3]" --check-grad
       graphc run model.gc --at data.npz --params trained.npz
     """
-    from graphc.point import evaluate, point_of, result_text
+    from graphc.point import evaluate, point_of, read_npz, read_values, result_text
 
     model = load(file, expression, output_format, target)
     try:
-        point: Point = point_of(model, at, params, seed)
+        saved = read_npz(params) if params else {}
+        point: Point = point_of(model, read_values(at), saved, seed)
         click.echo(result_text(evaluate(model, point)))
         if not check_grad:
             return
@@ -309,38 +344,53 @@ def run(
     type=click.Choice(["joint", "forward", "gradient"]),
     help="The model, its gradient, or both.  [default: joint; forward with --no-gradient]",
 )
+@click.option(
+    "--style",
+    type=click.Choice(["wire", "block"]),
+    help="Wires with numbers, or boxes.  [default: wire for scalars, block for tensors]",
+)
+@click.option("--theme", type=click.Choice(["light", "dark", "print", "lecture"]), default="light", show_default=True)
+@_AT
+@click.option("--step", type=click.IntRange(min=0), metavar="K", help="What is known after K steps of the two passes.")
 def draw(
     file: str | None,
     expression: str | None,
     output_format: str,
     output: str,
     view: View | None,
+    style: Style | None,
+    theme: str,
+    at: Sequence[str],
+    step: int | None,
     **target: Unpack[Target],
 ) -> None:
     """Draw a model's graph and its gradient.
 
-    The graph is drawn as the model is written. Standard output gets DOT text.
+    The graph is drawn as the model is written; with values, they are above the wires and the gradients below. Standard
+    output gets DOT text.
 
     \b
       graphc draw model.gc -o model.svg
-      graphc draw -e "(x + y) * z" -o f.png --view forward
+      graphc draw -e "(x + y) * z" -o f.png --at x=2,y=3,z=4
+      graphc draw -e "(x + y) * z" -o f.svg --view forward
       graphc draw model.gc | dot -Tpdf > model.pdf
     """
-    from graphc.backends.dot import dot
-    from graphc.backends.drawing import picture_format
+    from graphc.backends.dot import Look, dot
+    from graphc.backends.drawing import draw, picture_format
 
     if output != "-":
         guarded(lambda: picture_format(output), output_format)
     if view == "forward":
         target["no_gradient"] = True
     model = load(file, expression, output_format, target)
-    view = view or ("joint" if model.losses else "forward")
-    if view != "forward":
+    look = Look(view=view or ("joint" if model.losses else "forward"), style=style, theme=theme, step=step)
+    if look["view"] != "forward":
         _need_gradient(model, f"--view {view}")
+    drawn = _at(model, at) if at else model.joint if model.losses else model.graph
     if output == "-":
-        click.echo(dot(model.graph if view == "forward" else model.joint, view=view, title=model.name), nl=False)
+        click.echo(dot(drawn, title=model.name, **look), nl=False)
     else:
-        guarded(lambda: model.draw(output, view=view), output_format)
+        guarded(lambda: draw(output, drawn, title=model.name, **look), output_format)
 
 
 @main.command()

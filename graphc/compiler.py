@@ -6,10 +6,10 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from graphc.atomic import write_atomic
 from graphc.autodiff import Joint, differentiate
@@ -18,7 +18,7 @@ from graphc.errors import GraphcError, GraphcWarning
 from graphc.frontends.text import Parsed, parse_model
 from graphc.gradient_check import GradientReport, check_gradient
 from graphc.graph import Graph, Node
-from graphc.passes import Compiled, run_pipeline
+from graphc.passes import Compiled, expand_gradients, run_pipeline
 from graphc.provenance import Options, Provenance, checked_extras, digest_of
 from graphc.source import Source
 from graphc.targets import losses_of, named_variables, variables_of
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     import numpy as np
     import sympy
 
+    from graphc.backends.dot import Look
+    from graphc.derivation import Derivation
+    from graphc.evaluated import Evaluated
     from graphc.rewrite.engine import Firing
 
 
@@ -202,8 +205,15 @@ class Model:
 
     @cached_property
     def joint(self) -> Joint:
-        """The graph as written and its gradient, before any rule: what pictures and derivations show."""
-        return differentiate(self.graph, self.losses, named_variables(self.graph, self.variables))
+        """The graph as written and its gradient, before any rule: what pictures and derivations show.
+
+        Statements that are equal stay apart; ``grad(loss, x)`` in the model is written out.
+        """
+        graph, mapping = expand_gradients(self.graph, self.graph.nodes)
+        wrt = {name: mapping[node] for name, node in named_variables(self.graph, self.variables).items()}
+        joint = differentiate(graph, self.losses, wrt, distinct=graph.nodes)
+        nodes = {old: joint.nodes[new] for old, new in mapping.items() if new in joint.nodes}
+        return replace(joint, nodes=nodes)
 
     @cached_property
     def source_text(self) -> str:
@@ -238,13 +248,21 @@ class Model:
 
         A model with several outputs gives a dict; a derivative gives what its docstring says.
 
+        On graph values, in a function that is traced, the model is a layer: its parameters become those of the traced
+        model, named by what the model is called there and shared by its calls, unless a dict of them is given first.
+
         Examples
         --------
         >>> print(compile("(x + y) * z")(x=2, y=3, z=4))
         20.0
         """
-        found = self._call("evaluate" if self.compiled.split is None else "forward", *args, **inputs)
-        values = dict(zip(self.graph.outputs, found if self.compiled.split is None else found[0], strict=True))
+        from graphc.frontends.traced_models import call_traced, on_graph_values
+
+        if on_graph_values(args, inputs):
+            values = call_traced(self, self.name, self.graph, args, inputs)
+        else:
+            found = self._call("evaluate" if self.compiled.split is None else "forward", *args, **inputs)
+            values = dict(zip(self.graph.outputs, found if self.compiled.split is None else found[0], strict=True))
         whole: Layout = dict(zip(values, values, strict=True)) if len(values) > 1 else next(iter(values))
         return _laid_out(self.layout or whole, values)
 
@@ -310,6 +328,68 @@ class Model:
         checked = {name: np.asarray(point[name]) for name in self.variables}
         return check_gradient(loss, checked, gradients, seed=rng)
 
+    def at(self, /, *sources: Mapping[str, Any] | str | os.PathLike[str], **values: Any) -> Evaluated:
+        """The model at a point: every value of the graph as written, and the gradient by each.
+
+        Parameters
+        ----------
+        *sources : mapping, or path of a ``.npz`` file
+            Values by name.
+        **values
+            Values of inputs and parameters by name; parameters that are not given come from their initialisers.
+
+        Raises
+        ------
+        ValueError
+            When a value is missing, has the wrong shape or belongs to nothing in the model.
+
+        Examples
+        --------
+        >>> at = compile("((x + y) + (x * y)) * z").at(x=2, y=3, z=4)
+        >>> print(*(at.gradient(name) for name in "xyz"))
+        16.0 12.0 11.0
+        """
+        from graphc.evaluated import evaluated
+        from graphc.point import point_of, read_npz
+
+        given: dict[str, Any] = {}
+        for source in sources:
+            given |= source if isinstance(source, Mapping) else read_npz(source)
+        point = point_of(self, {**given, **values}, {}, 0)
+        return evaluated(self.name, self.joint if self.losses else self.graph, point.params, point.inputs)
+
+    def derive(self, *names: str, simplified: bool = False) -> Derivation:
+        """The derivation of the gradient, the chain rule written out step by step.
+
+        Parameters
+        ----------
+        *names : str
+            The variables to derive by; all by default.
+        simplified : bool
+            Instead of the steps, what comes out of them in the end, as the module computes it: all variables.
+
+        Raises
+        ------
+        ValueError
+            When the model has no scalar loss, or is not differentiated by one of them.
+
+        Examples
+        --------
+        >>> print(compile("sin(x * y)").derive("x"))
+        v₁ = x · y
+        f = sin(v₁)
+        ∂f/∂f = 1
+        ∂f/∂v₁ = ∂f/∂f · cos(v₁)    (derivative of sin)
+        ∂f/∂x = ∂f/∂v₁ · y          (product rule)
+        """
+        from graphc.derivation import closed_forms, derive
+
+        if self.compiled.value_and_grad is None:
+            raise ValueError("expected a scalar loss to derive, found none")
+        if simplified:
+            return closed_forms(self.compiled.value_and_grad, self.losses[0], self.variables)
+        return derive(self.joint, names or self.variables)
+
     def to_sympy(self, output: str | None = None) -> sympy.Expr:
         """An output, or a derivative, of a model of scalars as a SymPy expression.
 
@@ -347,13 +427,15 @@ class Model:
         seeds = {f"d_{loss}": sympy.Integer(1) for loss in self.losses}
         return to_sympy(gradient, name, seeds)
 
-    def draw(self, path: str | os.PathLike[str], *, view: str = "joint") -> Path:
+    def draw(self, path: str | os.PathLike[str], **look: Unpack[Look]) -> Path:
         """Draw the graph as written; the ending of the file chooses svg, png, pdf or dot.
 
         Parameters
         ----------
         path : str or path
-        view : {"joint", "forward", "gradient"}
+        **look
+            ``view`` ("joint", the default, "forward" or "gradient"), ``style`` ("wire" or "block"), ``theme`` ("light",
+            "dark", "print" or "lecture") and what else `graphc.backends.dot.dot` takes.
 
         Raises
         ------
@@ -362,7 +444,7 @@ class Model:
         """
         from graphc.backends.drawing import draw
 
-        return draw(path, self.graph if view == "forward" else self.joint, view=view, title=self.name)
+        return draw(path, self.graph if look.get("view") == "forward" else self.joint, title=self.name, **look)
 
     def __repr__(self) -> str:
         wrt = f", d({', '.join(self.losses)}) wrt {len(self.variables)} variables" if self.losses else ""

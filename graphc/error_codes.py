@@ -145,6 +145,21 @@ X: Input[N, width]
 loss: Output = mean(X)
 """,
     ),
+    "GC108": Explanation(
+        "a function does not take these arguments",
+        "What a function asks of its arguments it says with `assert`. What is not known to hold while the model is"
+        " read, for instance that two free sizes are equal, is refused. The place is that of your call.",
+        """\
+X: Input[N, 3, 8, 8]
+W: Param[16, 4, 3, 3] = he_normal()
+loss: Output = mean(conv2d(X, W))
+""",
+        """\
+X: Input[N, 3, 8, 8]
+W: Param[16, 3, 3, 3] = he_normal()
+loss: Output = mean(conv2d(X, W))
+""",
+    ),
     "GC201": Explanation(
         "matrix product of sizes that do not fit",
         "In `a @ b` the last axis of `a` meets the last but one of `b` (its only one, if `b` is a vector), and both"
@@ -222,6 +237,47 @@ logits: Output[N, 10] = X @ W
 loss: Output = mean(logits ** 2)
 """,
     ),
+    "GC206": Explanation(
+        "the carry of a scan changes its type",
+        "What a step gives as the next carry goes into the next step: it has the dtype and the shape of the first one.",
+        """\
+x: Input[T, 3]
+def step(total, row):
+    return total + row, None
+total, _ = scan(step, 0, x)
+loss: Output = sum(total)
+""",
+        """\
+x: Input[T, 3]
+def step(total, row):
+    return total + row, None
+total, _ = scan(step, broadcast_to(0.0, (3,)), x)
+loss: Output = sum(total)
+""",
+    ),
+    "GC207": Explanation(
+        "the step of a scan draws random numbers",
+        "A step is one piece of the graph, with one seed: it would draw the same numbers in each step. Draw them for"
+        " all steps before the scan, and scan over them.",
+        """\
+x: Input[T, 3]
+seed: Input[int64]
+def step(h, row):
+    return dropout(h + row, 0.5, seed=seed), None
+h, _ = scan(step, broadcast_to(0.0, (3,)), x)
+loss: Output = sum(h)
+""",
+        """\
+x: Input[T, 3]
+seed: Input[int64]
+masks = dropout(broadcast_to(1.0, (T, 3)), 0.5, seed=seed)
+def step(h, inputs):
+    row, mask = inputs
+    return (h + row) * mask, None
+h, _ = scan(step, broadcast_to(0.0, (3,)), (x, masks))
+loss: Output = sum(h)
+""",
+    ),
     "GC301": Explanation(
         "no gradient passes through an operation",
         "Every path from the loss to this parameter goes through an operation whose result jumps or is not a float"
@@ -289,6 +345,46 @@ largest: Output = max(x)
         " have no such form: give all of the batch the same seed.",
         'graphc.vmap("s: Input[int64]\\nx: Input[3]\\ny: Output = dropout(x, 0.5, seed=s)")',
         'graphc.vmap("s: Input[int64]\\nx: Input[3]\\ny: Output = dropout(x, 0.5, seed=s)", in_axes={"s": None})',
+        "python",
+    ),
+    "GC306": Explanation(
+        "a gradient rule does not fit its function",
+        "A rule below `@gradient_of(f)` takes the cotangent of f's result and f's arguments (and, if it likes, the"
+        " result), and gives for each argument a cotangent of the same shape; None stands for no gradient. The rule"
+        " stands before the first call of f, and f computes from its arguments only.",
+        """\
+X: Input[N, 3]
+w: Param[3] = normal()
+
+def halved(x):
+    return x
+
+@gradient_of(halved)
+def halved_gradient(d, x):
+    return sum(d) / 2
+
+loss: Output = mean(halved(X @ w) ** 2)
+""",
+        """\
+X: Input[N, 3]
+w: Param[3] = normal()
+
+def halved(x):
+    return x
+
+@gradient_of(halved)
+def halved_gradient(d, x):
+    return d / 2
+
+loss: Output = mean(halved(X @ w) ** 2)
+""",
+    ),
+    "GC307": Explanation(
+        "a gradient rule has no forward mode",
+        "Forward mode transposes the rule, which must be linear in the cotangent for that: a rule that clips it is"
+        " not. `jvp`, `hvp`, `jacobian` and `hessian` may need it; `grad` and `vjp`, also of gradients, do not.",
+        'graphc.jvp("x: Input[3]\\ny: Output = clip_gradient(x, 1.0)")',
+        'graphc.vjp("x: Input[3]\\ny: Output = clip_gradient(x, 1.0)")',
         "python",
     ),
     "GC401": Explanation(

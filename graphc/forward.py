@@ -1,7 +1,8 @@
 """Forward mode: tangents pushed through a graph under construction, derived from what ops declare for reverse mode.
 
 Elementwise ops use the same partials, linear ops are applied to the tangents, and for the rest the vector-Jacobian
-product, which is linear in the cotangent, is transposed by differentiating it.
+product, which is linear in the cotangent, is transposed by differentiating it. Only a function's own gradient rule may
+be no such product: that is refused.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from typing import TypeAlias, cast
 
 from graphc.autodiff import backpropagate, between, differentiable_operands, place_of, scaled, zeros
 from graphc.builder import Builder
+from graphc.diagnostics import Diagnostic
+from graphc.errors import GraphcError
 from graphc.graph import Node
+from graphc.linearity import first_nonlinear
 from graphc.op import OPS
 from graphc.symbolic import partials
 from graphc.tensor_type import TupleType
 from graphc.value import Value
 
-Tangent: TypeAlias = Node | tuple[Node, ...]
-"""A tangent; of a node with several results, one for each or a node with several results."""
+Tangent: TypeAlias = Node | tuple[Node | None, ...]
+"""A tangent; of a node with several results, one for each (None is zero) or a node with several results."""
 
 
 def push_forward(builder: Builder, tangents: Mapping[Node, Node], outputs: Sequence[Node]) -> dict[Node, Node]:
@@ -75,7 +79,18 @@ def _tangent(builder: Builder, node: Node, moving: Mapping[int, Tangent]) -> Tan
         return _elementwise_tangent(builder, node, single)
     if node.op.linear or node.op is OPS["item"]:
         return builder.make(node.op, _linear_operands(builder, node, single), node.attrs, node.type)
+    if node.op.jvp is not None:
+        return _by_rule(builder, node, single)
     return _transposed(builder, node, single)
+
+
+def _by_rule(builder: Builder, node: Node, moving: Mapping[int, Node]) -> Tangent:
+    assert node.op.jvp is not None
+    tangents = {position: builder.value(tangent) for position, tangent in moving.items()}
+    operands = (builder.value(operand) for operand in builder.operands(node))
+    given = {"engine": push_forward} if node.op.higher_order else {}
+    found = node.op.jvp(builder.value(node), tangents, *operands, **node.attrs, **given)
+    return tuple(None if value is None else value.node for value in found)
 
 
 def _selected(builder: Builder, node: Node, moving: Mapping[int, Node]) -> Node:
@@ -119,6 +134,8 @@ def _transposed(builder: Builder, node: Node, moving: Mapping[int, Node]) -> Tan
     operands = [builder.value(operand) for operand in builder.operands(node)]
     ct = tuple(places) if isinstance(node.type, TupleType) else places[0]
     pulled = node.op.vjp(ct, builder.value(node), *operands, **node.attrs)
+    if node.op.rule is not None:
+        _check_linear(builder, node, [pulled[p] for p in moving], [place.node for place in places])
     paired = [(pulled[p], builder.value(t)) for p, t in moving.items()]
     sums = [OPS["sum"](back * tangent) for back, tangent in paired if back is not None]
     if not sums:
@@ -128,3 +145,14 @@ def _transposed(builder: Builder, node: Node, moving: Mapping[int, Node]) -> Tan
     found = backpropagate(builder, [(total.node, one.node)], {str(k): u.node for k, u in enumerate(places)}).nodes
     results = tuple(found[u.node] for u in places)
     return results if isinstance(node.type, TupleType) else results[0]
+
+
+def _check_linear(builder: Builder, node: Node, pulled: Sequence[Value | None], places: Sequence[Node]) -> None:
+    sent = [value.node for value in pulled if value is not None]
+    fault = first_nonlinear(builder, sent, places)
+    if fault is None:
+        return
+    spans = tuple(builder.spans.get(node, ()))
+    message = f"the gradient rule of {node.op.name} has no forward mode: {fault.op.name} is not linear in the cotangent"
+    related = tuple((span, "in the rule") for span in tuple(builder.spans.get(fault, ()))[-1:])
+    raise GraphcError(Diagnostic("GC307", message, spans[0] if spans else None, "", related))

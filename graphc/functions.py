@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import graphc.ops  # noqa: F401 fills the table
-from graphc.frontends.library import library
+from graphc.frontends.library import public_library
 from graphc.frontends.names import operation
 from graphc.frontends.primitives import PRIMITIVES
 from graphc.frontends.traced_calls import GraphFunction
@@ -19,8 +19,8 @@ from graphc.op import OPS
 
 def _functions() -> dict[str, GraphFunction]:
     found: dict[str, GraphFunction] = {name: GraphFunction(name, OPS[name]) for name in OPS if operation(name)}
-    found |= {name: GraphFunction(name, PRIMITIVES[name]) for name in ("instance", "use")}
-    return found | {name: GraphFunction(name, function) for name, function in library().items()}
+    found |= {name: GraphFunction(name, PRIMITIVES[name]) for name in ("instance", "scan", "use")}
+    return found | {name: GraphFunction(name, function) for name, function in public_library().items()}
 
 
 FUNCTIONS: Mapping[str, GraphFunction] = _functions()

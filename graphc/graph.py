@@ -126,6 +126,11 @@ class Graph:
         return f"Graph({len(self.operand_table)} nodes, outputs {', '.join(self.outputs)})"
 
 
+def subgraphs(node: Node) -> list[Graph]:
+    """The graphs that a node holds as attributes: the step of a scan."""
+    return [value for value in node.attrs.values() if isinstance(value, Graph)] if node.op.higher_order else []
+
+
 def freeze_attrs(attrs: Mapping[str, object]) -> Mapping[str, object]:
     """Attributes that cannot be edited."""
     return MappingProxyType(dict(attrs))
@@ -147,5 +152,7 @@ def verify(graph: Graph) -> None:
         assert all(operand.serial < node.serial for operand in operands), f"{node} uses a later node"
         inferred = node.op.infer(*(operand.type for operand in operands), **node.attrs)
         assert inferred == node.type, f"{node} should have type {inferred}"
+        for inside in subgraphs(node):
+            verify(inside)
     held = [*graph.inputs, *graph.params, *graph.outputs.values(), *graph.names, *graph.spans, *graph.scopes]
     assert all(node in graph.operand_table for node in held), "a table holds a node that is not in the DAG"

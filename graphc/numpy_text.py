@@ -42,6 +42,13 @@ def _filled(part: ast.AST, values: Mapping[str, ast.expr]) -> ast.AST:
     return _rebuilt(part, lambda inner: _filled(inner, values))
 
 
+def with_names(value: ast.expr, names: Mapping[str, ast.expr]) -> ast.expr:
+    """A copy of an expression with variables replaced by expressions."""
+    found = _filled(value, names)
+    assert isinstance(found, ast.expr)
+    return found
+
+
 def with_part(value: ast.expr, part: ast.expr, replacement: ast.expr) -> ast.expr:
     """A copy of an expression in which another stands wherever a part of it, that very object, stood."""
 

@@ -108,6 +108,8 @@ class Op:
     vjp : callable, optional
         ``vjp(cotangent, result, *operands, **attrs)`` gives one cotangent per operand, None where there is none.
         Elementwise ops have none of their own: the engine uses their partials.
+    differentiable : tuple of int, optional
+        The positions of the operands that it can send a cotangent to; None for every float operand.
     elementwise : Elementwise, optional
     normalize : callable, optional
         ``normalize(*operand_types, **attrs)`` gives the attributes in canonical form; its signature holds their names,
@@ -124,8 +126,17 @@ class Op:
     batching : callable, optional
         The batching rule of a structural op: ``batching(values, batched, **attrs)`` applies it to operands of which
         those that are ``batched`` have one more leading axis, and gives a result with that axis.
+    jvp : callable, optional
+        ``jvp(result, tangents, *operands, **attrs)`` gives one tangent per result, None where it is zero, from those of
+        the operands that move, by position. Left out, forward mode transposes the VJP.
+    higher_order : bool
+        Whether attributes hold graphs (`scan`). The rules of such an op are given, as the keyword ``engine``, the
+        transformation that they are part of, to apply it to these graphs; its VJP is given None for the cotangent of a
+        result that nobody uses, and its batching rule gives one value per result.
     label : str
         What pictures write in the node; the name when empty.
+    implicit : bool
+        Whether formulas leave it out: broadcasting and casts.
     convention : str
         What holds at kinks, as printed in module headers.
     samples : tuple of Sample
@@ -134,6 +145,8 @@ class Op:
         One line for the op table.
     body : Graph, optional
         What an elementwise function of a model is made from; None for the ops of the table.
+    rule : Graph, optional
+        The gradient rule of a function of a model that has its own; see `graphc.gradient_rules`.
     """
 
     name: str
@@ -141,6 +154,7 @@ class Op:
     infer: Callable[..., Type]
     numpy: str | Callable[..., ast.expr]
     vjp: Callable[..., Sequence[Value | None]] | None = None
+    differentiable: tuple[int, ...] | None = None
     elementwise: Elementwise | None = None
     normalize: Callable[..., dict[str, object]] | None = None
     commutative: bool = False
@@ -148,12 +162,16 @@ class Op:
     flops: int | Callable[..., Size] = 1
     conditions: Callable[..., Sequence[Condition]] | None = None
     limits: Callable[..., Mapping[int, Size]] | None = None
-    batching: Callable[..., Value] | None = None
+    batching: Callable[..., Value | tuple[Value, ...]] | None = None
+    jvp: Callable[..., Sequence[Value | None]] | None = None
+    higher_order: bool = False
     label: str = ""
+    implicit: bool = False
     convention: str = ""
     samples: tuple[Sample, ...] = ()
     doc: str = ""
     body: Graph | None = None
+    rule: Graph | None = None
 
     def __call__(self, *operands: Operand, **attrs: object) -> Value:
         """Apply the op where its operands live: to graph values, or to the patterns of a rule."""

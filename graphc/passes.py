@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from graphc.autodiff import apart, backpropagate, check_dependence, differentiate
 from graphc.builder import Builder, rebuild
-from graphc.graph import Graph, Node
+from graphc.gradient_rules import without_rules
+from graphc.graph import Graph, Node, subgraphs
 from graphc.partition import Split, extract, partition
 from graphc.rewrite.engine import Firing, rewrite
+from graphc.rewrite.scans import has_scans, tidy_scans
 from graphc.rewrite.sets import SIMPLIFY, STABILISE
 
 
@@ -60,21 +62,40 @@ def run_pipeline(raw: Graph, losses: Sequence[str], variables: Mapping[str, Node
     """
     check_dependence(raw, [raw.outputs[name] for name in losses], variables)
     stabilised, variables, firings = stabilise(raw, variables)
-    simplified = rewrite(stabilised, SIMPLIFY)
-    singles = {
-        name: extract(simplified.graph, {name: node}, unused=False) for name, node in simplified.graph.outputs.items()
-    }
+    simplified, fired = simplify(stabilised)
+    singles = {name: _single(simplified, name) for name in simplified.outputs}
     if not losses:
-        return Compiled(singles, None, None, (*firings, *simplified.firings), together=simplified.graph)
+        return Compiled(singles, None, None, (*firings, *fired), together=simplified)
     joint = differentiate(stabilised, losses, variables, check=False)
     seeds = [str(seed.attrs["name"]) for seed in joint.seeds.values()]
-    whole = rewrite(joint.graph, SIMPLIFY)
-    split = partition(whole.graph, list(raw.outputs), seeds)
+    whole, fired = simplify(joint.graph)
+    split = partition(whole, list(raw.outputs), seeds)
     value_and_grad = None
     if len(losses) == 1 and not raw.outputs[losses[0]].tensor.shape:
         seeded = _seeded(joint.graph, joint.seeds[losses[0]], [losses[0], *joint.gradients.values()])
-        value_and_grad = rewrite(seeded, SIMPLIFY).graph
-    return Compiled(singles, split, value_and_grad, (*firings, *whole.firings), joint.zero)
+        value_and_grad, _ = simplify(seeded)
+    return Compiled(singles, split, value_and_grad, (*firings, *fired), joint.zero)
+
+
+def simplify(graph: Graph) -> tuple[Graph, tuple[Firing, ...]]:
+    """Apply the rules that keep values, also in the steps of scans; take from these what they need not do.
+
+    All that was to be differentiated is: rules also look through calls of functions with gradient rules of their own.
+    """
+    found = rewrite(without_rules(graph), SIMPLIFY)
+    if not has_scans(found.graph):
+        return found.graph, found.firings
+    again = rewrite(tidy_scans(found.graph), SIMPLIFY)
+    return tidy_scans(again.graph), (*found.firings, *again.firings)
+
+
+def _single(graph: Graph, name: str) -> Graph:
+    """What one output needs."""
+    found = extract(graph, {name: graph.outputs[name]}, unused=False)
+    if not has_scans(found):
+        return found
+    tidied = tidy_scans(found)
+    return extract(tidied, tidied.outputs, unused=False)
 
 
 def stabilise(raw: Graph, variables: Mapping[str, Node]) -> tuple[Graph, dict[str, Node], tuple[Firing, ...]]:
@@ -88,10 +109,7 @@ def stabilise(raw: Graph, variables: Mapping[str, Node]) -> tuple[Graph, dict[st
     GraphcError
         GC301, GC302 when the model asks for the gradient of a loss that does not reach its variable.
     """
-    for node in raw.nodes:
-        if node.op.name == "grad":
-            loss, variable = raw.operands(node)
-            check_dependence(raw, [loss], {raw.name(variable) or f"the {variable.op.name}": variable})
+    _check_gradients(raw)
     asked = [raw.operands(node)[1] for node in raw.nodes if node.op.name == "grad"]
     protect = list(dict.fromkeys([*variables.values(), *asked]))
     stable = rewrite(raw, STABILISE, protect=protect)
@@ -99,6 +117,18 @@ def stabilise(raw: Graph, variables: Mapping[str, Node]) -> tuple[Graph, dict[st
     graph, mapping = expand_gradients(stable.graph, kept.values())
     found = {name: mapping[kept[node]] for name, node in variables.items() if node in kept}
     return graph, {**variables, **found}, stable.firings
+
+
+def _check_gradients(graph: Graph) -> None:
+    """Whether the derivatives that a graph asks for exist, also in the steps of its scans."""
+    pending = [graph]
+    while pending:
+        raw = pending.pop()
+        for node in raw.nodes:
+            pending += subgraphs(node)
+            if node.op.name == "grad":
+                loss, variable = raw.operands(node)
+                check_dependence(raw, [loss], {raw.name(variable) or f"the {variable.op.name}": variable})
 
 
 def expand_gradients(graph: Graph, variables: Iterable[Node] = ()) -> tuple[Graph, Mapping[Node, Node]]:
@@ -116,12 +146,15 @@ def expand_gradients(graph: Graph, variables: Iterable[Node] = ()) -> tuple[Grap
         The mapping goes from the nodes of the graph to those of the new one.
 
     """
-    if not any(node.op.name == "grad" for node in graph.nodes):
+    if not any(node.op.name == "grad" or subgraphs(node) for node in graph.nodes):
         return graph, {node: node for node in graph.nodes}
     builder = Builder(intern=True)
     keep_apart = apart(builder, variables)
 
     def step(node: Node, operands: tuple[Node, ...]) -> Node | None:
+        if node.op.higher_order:
+            attrs = {name: expand_gradients(x)[0] if isinstance(x, Graph) else x for name, x in node.attrs.items()}
+            return builder.make(node.op, operands, attrs, node.type)
         if node.op.name != "grad":
             return keep_apart(node, operands)
         loss, variable = operands

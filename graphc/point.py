@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import os
 import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -70,12 +71,12 @@ def read_values(texts: Iterable[str]) -> Values:
     """
     values: Values = {}
     for text in texts:
-        values |= _read_npz(text) if text.endswith(".npz") and "=" not in text else _read_assignments(text)
+        values |= read_npz(text) if text.endswith(".npz") and "=" not in text else _read_assignments(text)
     return values
 
 
-def point_of(model: Model, at: Sequence[str], params: str | None, seed: int) -> Point:
-    """The point that the command line describes; parameters may be among the values or come from their initialisers.
+def point_of(model: Model, given: Mapping[str, Any], saved: Mapping[str, Any], seed: int) -> Point:
+    """The point that values describe; parameters are among them, are saved ones or come from their initialisers.
 
     Raises
     ------
@@ -83,8 +84,6 @@ def point_of(model: Model, at: Sequence[str], params: str | None, seed: int) -> 
         When a value is missing, or belongs to nothing in the model.
     """
     graph = model.graph
-    given = read_values(at)
-    saved = _read_npz(params) if params else {}
     _refuse_unknown(saved, _named(graph.params), "parameter")
     _refuse_unknown(given, _named((*graph.inputs, *graph.params)), "input")
     inputs = {name: _as_declared(given[name], node) for name, node in _present(graph.inputs, given)}
@@ -135,7 +134,8 @@ def _output(model: Model, name: str, point: Point, called: Mapping[str, str]) ->
     return function(*(point.arguments if needed.params else ()), **inputs)
 
 
-def _read_npz(path: str) -> Values:
+def read_npz(path: str | os.PathLike[str]) -> Values:
+    """The arrays of a file by name, read without pickle; raises as `read_values`."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             if isinstance(arrays, np.lib.npyio.NpzFile):
@@ -211,7 +211,7 @@ def _refuse_unknown(given: Mapping[str, object], known: Mapping[str, Node], kind
 def _refuse_missing(kind: str, missing: Sequence[str]) -> None:
     if missing:
         names = ", ".join(missing)
-        raise ValueError(f"no value for {kind}{'s' if len(missing) > 1 else ''} {names}: --at {missing[0]}=… gives one")
+        raise ValueError(f"no value for {kind}{'s' if len(missing) > 1 else ''} {names}, expected {missing[0]}=…")
 
 
 def _table(values: Mapping[str, Any], indent: str) -> str:

@@ -138,7 +138,7 @@ def test_run_without_a_gradient_takes_what_the_outputs_need() -> None:
 @pytest.mark.parametrize(
     ("at", "said"),
     [
-        ("x=2,y=3", "no value for input z: --at z=… gives one"),
+        ("x=2,y=3", "no value for input z, expected z=…"),
         ("x=2,y=3,zz=4,z=4", "the model has no input zz, it has x, y, z; did you mean z?"),
         ("x=2,y", "expected a number or a list of numbers for x, found '2,y'"),
         ("2", "expected NAME=VALUE or a .npz file, found '2'"),

@@ -13,12 +13,13 @@ from click.testing import CliRunner
 
 from graphc.cli import main
 from graphc.compiler import compile
+from graphc.data.digits import load_digits
 from graphc.size import substitute
 from graphc.tensor_type import TensorType
 
 FOLDER = Path(__file__).parents[1] / "examples"
 MODELS = sorted(FOLDER.glob("*.gc"))
-SIZES = {"N": 7, "d": 3, "n": 5}
+SIZES = {"N": 7, "d": 3, "n": 5, "m": 6, "p": 8, "D": 3, "K": 4, "B": 2, "M": 5, "T": 6}
 
 
 def drawn(type: TensorType, rng: np.random.Generator) -> np.ndarray:
@@ -42,6 +43,21 @@ def test_the_gradient_agrees_with_differences(path: Path) -> None:
 def test_the_figures_have_the_gradients_of_the_lecture(name: str, gradient: tuple[int, ...]) -> None:
     _, found = compile(FOLDER / f"{name}.gc").value_and_grad(x=2.0, y=3.0, z=4.0)
     assert tuple(float(found[key]) for key in "xyz") == gradient
+
+
+def test_the_convolutional_network_learns() -> None:
+    model = compile(FOLDER / "convnet.gc")
+    images, labels = load_digits()
+    X, y = images[:200] / 16.0, labels[:200]
+    params = model.init_params(0)
+    losses = []
+    for _ in range(30):
+        loss, gradients = model.value_and_grad(params, X=X, y=y)
+        params = {name: value - 0.3 * gradients[name] for name, value in params.items()}
+        losses.append(float(loss))
+    assert losses[-1] < 0.3 * losses[0]
+    probs = model.module.probs(params, X)
+    assert np.mean(np.argmax(probs, axis=1) == y) > 0.8
 
 
 def test_the_readme_lists_every_model() -> None:

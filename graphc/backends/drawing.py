@@ -9,11 +9,13 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from graphc.atomic import write_atomic
 from graphc.autodiff import Joint
-from graphc.backends.dot import VIEWS, View, dot
+from graphc.backends.dot import STYLES, Drawn, Look, dot, subject
+from graphc.backends.palette import THEMES
+from graphc.backends.picture import VIEWS
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 
@@ -28,29 +30,31 @@ GET_GRAPHVIZ = 'pip install "pygraphviz>=2.0"'
 """The one command that brings a layout engine: from 2.0 on its wheel holds Graphviz."""
 
 
-def draw(path: str | os.PathLike[str], drawn: Graph | Joint, *, view: str = "joint", title: str | None = None) -> Path:
+def draw(path: str | os.PathLike[str], drawn: Drawn, *, title: str | None = None, **look: Unpack[Look]) -> Path:
     """Draw a graph into a file, whose ending says the format.
 
     Parameters
     ----------
     path : str or path
         Ends in ``.svg``, ``.png``, ``.pdf`` or ``.dot``; the last needs no Graphviz.
-    drawn, view
-        See `graphc.backends.dot.dot`.
+    drawn : Graph, Joint or Evaluated
     title : str, optional
         By default the name of the file without its ending.
+    **look
+        See `graphc.backends.dot.dot`.
 
     Raises
     ------
     GraphcError
-        GC401 for a graph that is too large, GC403 for a format or view that there is not, GC404 when no layout engine
-        is installed.
+        GC401 for a graph that is too large, GC403 for a format, view, style or theme that there is not, GC404 when no
+        layout engine is installed.
     """
     target = Path(path)
     format = picture_format(target)
     if format != "dot":
-        _check_size(drawn.graph if isinstance(drawn, Joint) else drawn)
-    write_atomic(target, layout(dot(drawn, view=_view(view), title=title or target.stem), format))
+        _check_size(subject(drawn))
+    _check_look(look)
+    write_atomic(target, layout(dot(drawn, title=title or target.stem, **look), format))
     return target
 
 
@@ -71,17 +75,18 @@ def picture_format(path: str | os.PathLike[str]) -> str:
     return format
 
 
-def _check_size(graph: Graph) -> None:
+def _check_size(drawn: Graph | Joint) -> None:
+    graph = drawn.graph if isinstance(drawn, Joint) else drawn
     if len(graph.nodes) > MOST_NODES:
         message = f"a picture has at most {MOST_NODES} nodes, found {len(graph.nodes)}"
         raise GraphcError(Diagnostic("GC401", message, hint="`.dot` files have no limit"))
 
 
-def _view(name: str) -> View:
-    for view in VIEWS:
-        if view == name:
-            return view
-    raise GraphcError(Diagnostic("GC403", f"expected the view {_or(VIEWS)}, found {name!r}"))
+def _check_look(look: Look) -> None:
+    for option, known in (("view", VIEWS), ("style", STYLES), ("theme", tuple(THEMES))):
+        found = look.get(option)
+        if found is not None and found not in known:
+            raise GraphcError(Diagnostic("GC403", f"expected the {option} {_or(known)}, found {found!r}"))
 
 
 def layout(text: str, format: str) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
-from graphc.graph import Graph, Node
+from graphc.graph import Graph, Node, subgraphs
 from graphc.op import OPS, Op
 from graphc.ops.indexing import Slice
 from graphc.ops.leaves import Array, Initializer
@@ -41,23 +41,60 @@ def graph_text(graph: Graph) -> str:
     %2 = mul(%0, %1) : float64[]
     f = %2
     """
-    sources = _sources(graph)
-    called = _own_ops(graph)
-    lines = [*_source_lines(graph, sources)]
-    for op, name in called.items():
-        assert op.body is not None and op.elementwise is not None
-        lines += [f"op {name} {op.elementwise.coercion} {_quoted(op.doc)}", *_node_lines(op.body, {}, called)]
-    lines += [f"graph {_quoted(graph.doc)}" if graph.doc else "graph", *_node_lines(graph, sources, called)]
+    parts = _parts(graph)
+    called = {op: f"{op.name}.{n}" for n, op in enumerate((part for part in parts if isinstance(part, Op)), 1)}
+    steps = {step: f"{step.doc}.{n}" for n, step in enumerate((part for part in parts if isinstance(part, Graph)), 1)}
+    places = _places([graph, *steps, *(op.rule for op in called if op.rule is not None)])
+    sources = {source: number for number, source in enumerate(places)}
+    lines = [*_source_lines(places)]
+    for part in parts:
+        if isinstance(part, Graph):
+            lines += [f"step {steps[part]}", *_node_lines(part, sources, called, steps)]
+        elif part.rule is not None:
+            lines += [f"rule {called[part]}", *_node_lines(part.rule, sources, called, steps)]
+        elif part.body is not None and part.elementwise is not None:
+            head = f"op {called[part]} {part.elementwise.coercion} {_quoted(part.doc)}"
+            lines += [head, *_node_lines(part.body, {}, called, steps)]
+    lines += [f"graph {_quoted(graph.doc)}" if graph.doc else "graph", *_node_lines(graph, sources, called, steps)]
     return "\n".join(lines)
 
 
-def _node_lines(graph: Graph, sources: Mapping[Source, int], called: Mapping[Op, str]) -> Iterator[str]:
+def _parts(graph: Graph) -> list[Graph | Op]:
+    """The ops that are functions of the model and the steps of its scans; those that others hold come first.
+
+    Raises
+    ------
+    GraphcError
+        GC412 for an op of neither kind that is not in the table.
+    """
+    found: dict[Graph | Op, None] = {}
+    stack: list[Graph | Op] = [graph]
+    while stack:
+        part = stack.pop()
+        # Moved to the end: whoever holds it stands before it, until the order is turned.
+        found.pop(part, None)
+        found[part] = None
+        inside = part if isinstance(part, Graph) else part.rule or part.body
+        if inside is None:
+            raise GraphcError(Diagnostic("GC412", f"expected operations that can be written, found {part}"))
+        for node in inside.nodes:
+            stack += subgraphs(node)
+            if OPS.get(node.op.name) is not node.op:
+                stack.append(node.op)
+    del found[graph]
+    return [*reversed(found)]
+
+
+def _node_lines(
+    graph: Graph, sources: Mapping[Source, int], called: Mapping[Op, str], steps: Mapping[Graph, str]
+) -> Iterator[str]:
     numbers = {node: position for position, node in enumerate(graph.nodes)}
     for node in graph.nodes:
         names = "".join(f" {name}" for name in (", ".join(graph.names.get(node, ())),) if name)
         operands = [f"%{numbers[operand]}" for operand in graph.operands(node)]
         hidden = ("name", "type") if node.op in (OPS["input"], OPS["param"]) else ()
-        attrs = [f"{name}={_value_text(value, node)}" for name, value in node.attrs.items() if name not in hidden]
+        held = {name: steps[value] if isinstance(value, Graph) else value for name, value in node.attrs.items()}
+        attrs = [f"{name}={_value_text(value, node)}" for name, value in held.items() if name not in hidden]
         call = f"{called.get(node.op, node.op.name)}({', '.join([*operands, *attrs])})"
         places = [_place(span, sources) for span in graph.spans.get(node, ()) if sources]
         scopes = ", ".join("/".join(scope) for scope in graph.scopes.get(node, ()))
@@ -88,37 +125,18 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _own_ops(graph: Graph) -> dict[Op, str]:
-    """The elementwise functions of the model and of these functions, those that others call first."""
-    found: dict[Op, None] = {}
-    stack = [node.op for node in reversed(graph.nodes)]
-    while stack:
-        op = stack.pop()
-        if op.body is not None:
-            # Moved to the end: whoever calls it stands before it, until the order is turned.
-            found.pop(op, None)
-            found[op] = None
-            stack += [node.op for node in op.body.nodes]
-        elif OPS.get(op.name) is not op:
-            raise GraphcError(Diagnostic("GC412", f"expected operations that can be written, found {op.name}"))
-    return {op: f"{op.name}.{number}" for number, op in enumerate(reversed(found), 1)}
-
-
-def _sources(graph: Graph) -> dict[Source, int]:
-    found: dict[Source, int] = {}
-    for node in graph.nodes:
-        for span in graph.spans.get(node, ()):
-            found.setdefault(span.source, len(found))
+def _places(graphs: Iterable[Graph]) -> dict[Source, set[int]]:
+    """The sources of some graphs in order, each with the lines that are the place of something."""
+    found: dict[Source, set[int]] = {}
+    for graph in graphs:
+        for span in (span for node in graph.nodes for span in graph.spans.get(node, ())):
+            found.setdefault(span.source, set()).update(range(span.line, span.end_line + 1))
     return found
 
 
-def _source_lines(graph: Graph, sources: Iterable[Source]) -> Iterator[str]:
-    """For each source its name, and the lines that are the place of something."""
-    needed: dict[Source, set[int]] = {source: set() for source in sources}
-    for node in graph.nodes:
-        for span in graph.spans.get(node, ()):
-            needed[span.source].update(range(span.line, span.end_line + 1))
-    for source, numbers in needed.items():
+def _source_lines(places: Mapping[Source, set[int]]) -> Iterator[str]:
+    """For each source its name and its lines."""
+    for source, numbers in places.items():
         yield f"source {source.name}"
         yield from (f"{number}| {source.line(number)}" for number in sorted(numbers))
 

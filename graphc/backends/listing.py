@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import indent
 
-from graphc.graph import Graph, Node
+from graphc.graph import Graph, Node, subgraphs
 from graphc.size import Size
 from graphc.tensor_type import TensorType, Type
 
@@ -32,7 +33,9 @@ def listing(graph: Graph) -> str:
     rows = [_row(graph, node) for node in graph.nodes]
     widths = [_width(column) for column in zip(*rows, strict=True)]
     lines = [_line(row, widths) for row in rows]
-    return "\n".join([*lines, *(f"{name} = %{node.serial}" for name, node in graph.outputs.items())])
+    lines += [f"{name} = %{node.serial}" for name, node in graph.outputs.items()]
+    steps = dict.fromkeys(step for node in graph.nodes for step in subgraphs(node))
+    return "\n".join([*lines, *(f"\n{step.doc}:\n{indent(listing(step), '  ')}" for step in steps)])
 
 
 def listing_data(graph: Graph) -> dict[str, object]:
@@ -49,8 +52,12 @@ def listing_data(graph: Graph) -> dict[str, object]:
 def call_text(node: Node, operands: Sequence[str]) -> str:
     """What a node does, with its operands written as given: ``sum(%3, axis=(0,))``.
 
-    Leaves are their word, their number, or their initialiser.
+    Leaves are their word, their number, or their initialiser; a graph that a node holds is its name.
     """
+    held = [step.doc for step in subgraphs(node)]
+    if held:
+        shown = {name: node.attrs[name] for name in ("length", "reverse")}
+        return f"{node.op.name}({', '.join([*held, *operands, *_attr_texts(shown)])})"
     if "value" in node.attrs and not operands:
         return repr(node.attrs["value"])
     if "size" in node.attrs and not operands:
@@ -122,4 +129,6 @@ def _plain(value: object) -> object:
         return value if value - value == 0 else repr(value)
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
+    if isinstance(value, Graph):
+        return listing_data(value)
     return getattr(value, "text", "") or str(value)

@@ -11,6 +11,7 @@ from functools import lru_cache
 from graphc.backends.numpy_indices import range_checks
 from graphc.backends.numpy_layout import INDENT, WIDTH, expression_lines, joined_lines, printable, quoted
 from graphc.backends.numpy_names import Names
+from graphc.backends.numpy_scan import Comment, Loop, Statement, Written
 from graphc.backends.numpy_sizes import (
     Binding,
     Leaf,
@@ -20,7 +21,7 @@ from graphc.backends.numpy_sizes import (
     place_text,
     plain_sizes,
 )
-from graphc.backends.numpy_statements import Body, Comment, Spelling, Statement
+from graphc.backends.numpy_statements import Body, Checks, Spelling
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.graph import Graph, Node
@@ -117,7 +118,7 @@ class EntryFunction:
             user_names=scope.user_names,
             comment=model_lines(graph, plain, scope.user_names),
             keep=keep,
-            checks=range_checks(graph, scope.raw, name, plain_sizes(self._leaves())),
+            checks=self._checks,
         )
 
     def lines(self, doc: str, returning: Returning, carried: Iterable[str] = ()) -> list[str]:
@@ -154,6 +155,11 @@ class EntryFunction:
         ]
         separator = [""] if len(start) > 2 and self.body.statements else []
         return [*start, *separator, *statements]
+
+    def _checks(self, graph: Graph) -> Checks:
+        """What is asked of labels and indices; those that the step of a scan is given are checked in each step."""
+        raw = self.scope.raw if graph is self.graph else None
+        return range_checks(graph, raw, self.name, plain_sizes(self._leaves()))
 
     def _float_text(self) -> str:
         """The dtype of the first float among what it is given: the entry check makes them one."""
@@ -223,26 +229,30 @@ def _untold(raw: Graph, size: str) -> GraphcError:
     return GraphcError(Diagnostic("GC205", f"expected a shape that tells the size {size}, found none: {found}", span))
 
 
-def statement_lines(statements: Iterable[Statement], spelling: Spelling) -> list[str]:
-    """Assignments, with a comment above each run from the same model lines."""
+def statement_lines(statements: Iterable[Written], spelling: Spelling, indent: str = INDENT) -> list[str]:
+    """Assignments and loops, with a comment above each run from the same model lines."""
     lines: list[str] = []
     last: Comment = ()
     for statement in statements:
         if statement.comment != last:
-            lines += [f"{INDENT}{text}" for text in statement.comment]
+            lines += [f"{indent}{text}" for text in statement.comment]
             last = statement.comment
-        lines += _assignment_lines(statement, spelling)
+        if isinstance(statement, Loop):
+            lines.append(indent + spelling.filled(statement.text))
+            lines += statement_lines(statement.body, spelling, indent + INDENT)
+        else:
+            lines += _assignment_lines(statement, spelling, indent)
     return lines
 
 
-def _assignment_lines(statement: Statement, spelling: Spelling) -> list[str]:
-    line = f"{INDENT}{statement.target} = {spelling.filled(statement.text)}"
+def _assignment_lines(statement: Statement, spelling: Spelling, indent: str) -> list[str]:
+    line = f"{indent}{statement.target} = {spelling.filled(statement.text)}"
     start = f"{statement.target} = "
-    lines = [line] if len(line) <= WIDTH else expression_lines(start, statement.value, spelling)
+    lines = [line] if len(line) <= WIDTH else expression_lines(start, statement.value, spelling, indent)
     also = f"  # also {', '.join(statement.also)}" if statement.also else ""
     if len(lines[-1]) + len(also) <= COMMENT_WIDTH:
         return [*lines[:-1], lines[-1] + also]
-    return [f"{INDENT}{also.strip()}", *lines]
+    return [f"{indent}{also.strip()}", *lines]
 
 
 def dict_lines(start: str, values: Mapping[str, ast.expr], spelling: Spelling) -> list[str]:
@@ -250,25 +260,39 @@ def dict_lines(start: str, values: Mapping[str, ast.expr], spelling: Spelling) -
     return joined_lines(start, [f"{quoted(name)}: {spelling(value)}" for name, value in values.items()], "}")
 
 
-def model_lines(
-    graph: Graph, plain: Collection[Node] | None, user_names: Collection[str] = ()
-) -> Callable[[Node], Comment]:
+@dataclass(frozen=True)
+class ModelLines:
+    """From nodes to the model lines that they come from, as comments; see `model_lines`."""
+
+    graph: Graph
+    plain: Collection[Node] | None
+    own_names: Collection[str]
+
+    def __call__(self, node: Node) -> Comment:
+        """The comment of a node."""
+        spans = self.graph.spans.get(node, ())
+        if not spans:
+            return ()
+        own = self._is_plain(node) or any(name in self.own_names for name in self.graph.names.get(node, ()))
+        what = "# " if own else "# grad of "
+        return (_model_line(what, spans[0].source, spans[0].line),)
+
+    def inside(self, node: Node, step: Graph) -> ModelLines:
+        """Those of a step: of a gradient where the scan is one's."""
+        return ModelLines(step, None if self._is_plain(node) else (), self.own_names)
+
+    def _is_plain(self, node: Node) -> bool:
+        return self.plain is None or node in self.plain
+
+
+def model_lines(graph: Graph, plain: Collection[Node] | None, user_names: Collection[str] = ()) -> ModelLines:
     """From a node to the model line that it comes from; it is a gradient's where the node is not among the plain.
 
     A value of the model that only the gradient needs, because a rule went round it, has the user's own name, which
     is not that of another value's gradient.
     """
     own_names = {name for name in user_names if not (name.startswith("d_") and name[2:] in user_names)}
-
-    def comment(node: Node) -> Comment:
-        spans = graph.spans.get(node, ())
-        if not spans:
-            return ()
-        own = plain is None or node in plain or any(name in own_names for name in graph.names.get(node, ()))
-        what = "# " if own else "# grad of "
-        return (_model_line(what, spans[0].source, spans[0].line),)
-
-    return comment
+    return ModelLines(graph, plain, own_names)
 
 
 @lru_cache(maxsize=64)

@@ -44,20 +44,24 @@ def entry_limits(raw: Graph) -> dict[Node, tuple[Size, ...]]:
     return {node: tuple(limits) for node, limits in found.items()}
 
 
-def range_checks(graph: Graph, raw: Graph, function: str, told: Collection[str]) -> dict[Node, tuple[RangeCheck, ...]]:
+def range_checks(
+    graph: Graph, raw: Graph | None, function: str, told: Collection[str]
+) -> dict[Node, tuple[RangeCheck, ...]]:
     """What a function checks of the labels and indices that it computes; those that it is given are checked at entry.
 
     Parameters
     ----------
     graph : Graph
         What the function computes.
-    raw : Graph
-        The model as written, after which the entry check is made.
+    raw : Graph, optional
+        The model as written, after which the entry check is made; none for the step of a scan, whose inputs are not
+        those of the model.
     function : str
     told : collection of str
         The named sizes that shapes tell.
     """
-    checked = {(node.attrs["name"], limit) for node, limits in entry_limits(raw).items() for limit in limits}
+    entry = {} if raw is None else entry_limits(raw)
+    checked = {(node.attrs["name"], limit) for node, limits in entry.items() for limit in limits}
     found: dict[Node, dict[Size, RangeCheck]] = {}
     for user, index, limit in _uses(graph):
         root = _selected_from(graph, index)

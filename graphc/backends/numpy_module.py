@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import linecache
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 
@@ -32,7 +32,7 @@ from graphc.backends.numpy_runtime import copied_functions, runtime_names
 from graphc.backends.numpy_statements import Spelling
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
-from graphc.graph import Graph, Node
+from graphc.graph import Graph, Node, subgraphs
 from graphc.op import OPS
 from graphc.partition import Split, reached
 from graphc.size import size_names
@@ -187,9 +187,18 @@ def _scope(program: Program) -> Scope:
         sizes=_size_names(sizes, argument_names(raw).values()),
         arrays=arrays,
         reserved=frozenset({*runtime_names(), *arrays.values()}),
-        user_names=frozenset(name for found in raw.names.values() for name in found),
+        user_names=frozenset(_user_names(raw)),
         dtype=str(getattr(types[0], "dtype", "float64")) if types else "float64",
     )
+
+
+def _user_names(raw: Graph) -> Iterator[str]:
+    """The names in a model, also those in the steps of its scans."""
+    pending = [raw]
+    while pending:
+        graph = pending.pop()
+        yield from (name for found in graph.names.values() for name in found)
+        pending += [step for node in graph.nodes for step in subgraphs(node)]
 
 
 def _size_names(sizes: Iterable[str], taken: Iterable[str]) -> dict[str, str]:

@@ -7,15 +7,30 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol, cast
 
 from graphc.backends.numpy_expressions import as_strong, is_array, op_text, shared_parts
 from graphc.backends.numpy_indices import RangeCheck
 from graphc.backends.numpy_layout import WIDTH, quoted
 from graphc.backends.numpy_names import Names
+from graphc.backends.numpy_scan import (
+    Comment,
+    Loop,
+    Scan,
+    Statement,
+    Written,
+    assignment,
+    element,
+    empty,
+    range_text,
+    stores,
+    updates,
+)
 from graphc.graph import Graph, Node
 from graphc.numpy_text import FLOAT, SIZE, method, subscript, with_part
 from graphc.op import OPS
 from graphc.ops.operand_text import is_literal
+from graphc.size import at_least
 from graphc.tensor_type import TensorType
 
 INLINE = 60
@@ -23,18 +38,18 @@ INLINE = 60
 _SHORT = 16
 """Naming what is shorter would not shorten the line around it."""
 
-Comment = tuple[str, ...]
+
+class Comments(Protocol):
+    """From a node to the model lines above its statement."""
+
+    def __call__(self, node: Node) -> Comment:
+        """The lines of a node."""
+
+    def inside(self, node: Node, step: Graph) -> Comments:
+        """Those of the nodes of a step that a node holds."""
 
 
-@dataclass(frozen=True)
-class Statement:
-    """An assignment, with its text, the model lines that it comes from, and other names that the model has for it."""
-
-    target: str
-    value: ast.expr
-    text: str
-    comment: Comment
-    also: tuple[str, ...] = ()
+Checks = Mapping[Node, tuple[RangeCheck, ...]]
 
 
 @dataclass
@@ -71,6 +86,8 @@ class Spelling:
 
 # As arguments these are checked: without axes they are NumPy scalars, which nobody can change.
 _GIVEN = (OPS["input"], OPS["param"])
+_REPEATING = (OPS["broadcast_to"], OPS["windows"])
+"""Views in which one element of memory may be several of the result: not to be written to."""
 
 _TEXT = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 _PLACEHOLDER = re.compile(rf"(?P<text>{_TEXT})|{SIZE}(?P<size>\w+)|{FLOAT}(?P<type>\.type\b)?")
@@ -92,12 +109,12 @@ class Body:
         From a node to the model lines above its statement.
     keep : collection of Node
         Nodes that get a name in any case.
-    checks : mapping of Node to tuple of RangeCheck
-        What is asked of labels and indices where they are computed.
+    checks : callable
+        From the graph, or the step of a scan in it, to what is asked of labels and indices where they are computed.
 
     Attributes
     ----------
-    statements : list of Statement
+    statements : list of Statement or Loop
     texts : dict of Node to ast.expr
         How each node is written where it is used.
     """
@@ -109,21 +126,26 @@ class Body:
         names: Names,
         *,
         user_names: Collection[str],
-        comment: Callable[[Node], Comment],
+        comment: Comments,
         keep: Collection[Node] = (),
-        checks: Mapping[Node, tuple[RangeCheck, ...]] | None = None,
+        checks: Callable[[Graph], Checks] | None = None,
     ) -> None:
         self.graph = graph
         self.names = names
         self.comment = comment
-        self.statements: list[Statement] = []
+        self.statements: list[Written] = []
         self.texts: dict[Node, ast.expr] = dict(leaves)
         self._leaves = frozenset(leaves)
         self._returned = Counter(graph.outputs.values())
         self._inline: dict[Node, int] = {}
         self._repeating: set[Node] = set()
         self._also: dict[Node, tuple[str, ...]] = {}
-        self._checks = checks or {}
+        self._checks_of = checks or (lambda graph: {})
+        self._checks = self._checks_of(graph)
+        self._user_names = user_names
+        # Of results of scans: the variable that one ends in, and whether its memory is nobody else's.
+        self._ends: dict[Node, ast.expr] = {}
+        self._own_memory: dict[Node, bool] = {}
         self._targets = self._named(user_names, frozenset(keep))
         for node in graph.nodes:
             if node in self._checks or not isinstance(self.texts.get(node), ast.Name):
@@ -136,7 +158,7 @@ class Body:
         for name, node in outputs.items():
             root, fresh = self._origin(node)
             value = self.strong(node)
-            unchanging = node.op in _GIVEN and not node.tensor.shape
+            unchanging = not node.tensor.shape and (node.op in _GIVEN or node in self._own_memory)
             shared = root in seen or not fresh
             found[name] = method(value, "copy") if shared and not unchanging else value
             seen.add(root)
@@ -167,10 +189,10 @@ class Body:
     def _origin(self, node: Node) -> tuple[Node, bool]:
         """The node whose memory this one's result may be, and whether it is new and writable."""
         writable = True
-        while self._is_view(node):
-            writable = writable and node.op is not OPS["broadcast_to"]
+        while node not in self._own_memory and self._is_view(node):
+            writable = writable and node.op not in _REPEATING
             node = self.graph.operands(node)[0]
-        return node, writable and node.op not in (*_GIVEN, OPS["array"])
+        return node, writable and node.op not in (*_GIVEN, OPS["array"]) and self._own_memory.get(node, True)
 
     def _is_view(self, node: Node) -> bool:
         """Whether a result may be memory of the first operand; so it is, for NumPy, with scalars as indices."""
@@ -182,6 +204,9 @@ class Body:
         return node.op.flops == 0 or (node.op is OPS["cast"] and not node.tensor.shape)
 
     def _write(self, node: Node) -> None:
+        if node.op is OPS["scan"]:
+            self._write_scan(node)
+            return
         value = self._checked_value(node)
         if is_literal(value):
             self._set_number(node, value)
@@ -254,8 +279,8 @@ class Body:
 
     def _text(self, node: Node) -> tuple[ast.expr, list[ast.expr]]:
         """The NumPy text of a node, and which of its parts stand in it several times."""
-        if node in self._leaves:
-            return self.texts[node], []
+        if node in self._leaves or node in self._ends:
+            return self._ends.get(node) or self.texts[node], []
         given = [self.texts[operand] for operand in self.graph.operands(node)]
         value = op_text(self.graph, node, given)
         if self._returned[node] and isinstance(node.type, TensorType) and not node.type.shape and is_array(value):
@@ -264,3 +289,74 @@ class Body:
 
     def _uses(self, node: Node) -> int:
         return sum(1 for _ in self.graph.users(node)) + self._returned[node]
+
+    def _write_scan(self, node: Node) -> None:
+        """The carries and arrays as they begin, and the loop."""
+        scan = Scan.of(node)
+        operands = self.graph.operands(node)
+        for operand in dict.fromkeys(operands[scan.carries :]):
+            if not isinstance(self.texts[operand], ast.Name) and not is_literal(self.texts[operand]):
+                self._name(operand)
+        items = {cast(int, user.attrs["index"]): user for user, _ in self.graph.users(node)}
+        carried = [self._carry_variable(items.get(k), scan.step.name(x)) for k, x in enumerate(scan.carried)]
+        arrays = {k: self._array_variable(item) for k, item in items.items() if k >= scan.carries}
+        comment, variable = self.comment(node), self.names.take("t")
+        firsts = [self._first(operand) for operand in operands[: scan.carries]]
+        self.statements += [assignment(name, x, comment) for name, x in zip(carried, firsts, strict=True)]
+        for k, array in sorted(arrays.items()):
+            self.statements.append(assignment(array, empty(items[k].tensor), comment))
+        places = [ast.Name(self.names.take(scan.step.name(x)), ast.Load()) for x in scan.scanned]
+        texts = [*(ast.Name(name, ast.Load()) for name in carried), *places]
+        texts += [self.texts[operand] for operand in operands[scan.carries + len(places) :]]  # type: ignore[misc]
+        inside = Body(
+            scan.step,
+            dict(zip(scan.step.inputs, texts, strict=True)),
+            self.names,
+            user_names=self._user_names,
+            comment=self.comment.inside(node, scan.step),
+            checks=self._checks_of,
+        )
+        outputs = [*scan.step.outputs.values()]
+        before = {arrays[len(outputs) + k]: texts[k] for k in range(scan.carries) if len(outputs) + k in arrays}
+        given = [self.texts[operand] for operand in operands[scan.carries :]]
+        slices = [assignment(x.id, element(array, variable), ()) for x, array in zip(places, given, strict=False)]
+        body = updates(
+            [*stores(before, variable, ()), *slices, *inside.statements],
+            {name: inside.strong(out) for name, out in zip(carried, outputs, strict=False)},
+            {arrays[k]: inside.strong(out) for k, out in enumerate(outputs) if k in arrays},
+            variable,
+        )
+        if body:
+            self.statements.append(Loop(range_text(variable, scan.length, reverse=scan.reverse), tuple(body), comment))
+        self._settle_memory(node, scan, items, inside)
+
+    def _carry_variable(self, item: Node | None, wanted: str) -> str:
+        """The variable of a carry: what its last value is called, where the step calls it so too."""
+        if item is None or self._targets.get(item) != wanted:
+            name = self.names.take(wanted)
+            if item is not None:
+                self._ends[item] = ast.Name(name, ast.Load())
+            return name
+        self.texts[item] = ast.Name(wanted, ast.Load())
+        return wanted
+
+    def _array_variable(self, item: Node) -> str:
+        name = self._targets.get(item) or self.names.number("steps")
+        self.texts[item] = ast.Name(name, ast.Load())
+        return name
+
+    def _first(self, operand: Node) -> ast.expr:
+        value = self.strong(operand)
+        return subscript(value, ast.Tuple([], ast.Load())) if not operand.tensor.shape and is_array(value) else value
+
+    def _settle_memory(self, node: Node, scan: Scan, items: Mapping[int, Node], inside: Body) -> None:
+        """A carry is new when a step makes it so, and there is a step or what it begins with is new."""
+        seen: set[Node] = set()
+        for k, out in enumerate(scan.step.outputs.values()):
+            root, fresh = inside._origin(out)
+            first = self.graph.operands(node)[k] if k < scan.carries else node
+            begun = at_least(scan.length, 1) is True or (self._uses(first) == 1 and self._origin(first)[1])
+            if k in items:
+                self._own_memory[items[k]] = k >= scan.carries or (fresh and root not in seen and begun)
+            seen.add(root)
+        self._own_memory.update((item, True) for k, item in items.items() if k >= scan.carries)

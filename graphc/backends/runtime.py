@@ -102,7 +102,47 @@ def _placed(values: Any, shape: tuple[int, ...], index: Any) -> NDArray[Any]:
 def _scatter_add(values: Any, shape: tuple[int, ...], index: Any) -> NDArray[Any]:
     """Zeros with values added at an index; elements named several times get the sum."""
     result = np.zeros(shape, dtype=values.dtype)
-    np.add.at(result, index, values)
+    if values.ndim < 2 or values.size < result.size:
+        np.add.at(result, index, values)
+    else:
+        # NumPy adds single elements faster than rows.
+        places = np.arange(result.size).reshape(shape)[index]
+        np.add.at(result.reshape(-1), places.ravel(), values.ravel())
+    return result
+
+
+def _windows(
+    x: NDArray[Any],
+    size: tuple[int, ...],
+    axis: tuple[int, ...],
+    stride: tuple[int, ...] | None = None,
+    dilation: tuple[int, ...] | None = None,
+) -> NDArray[Any]:
+    """The windows of x along some axes, as a view; the last axes of the result are the elements of a window."""
+    strides, gaps = stride or (1,) * len(axis), dilation or (1,) * len(axis)
+    reach = tuple(gap * (count - 1) + 1 for count, gap in zip(size, gaps, strict=True))
+    steps = [1] * x.ndim + list(gaps)
+    for a, step in zip(axis, strides, strict=True):
+        steps[a] = step
+    view = np.lib.stride_tricks.sliding_window_view(x, reach, axis=axis)
+    return view[tuple(slice(None, None, step) for step in steps)]
+
+
+def _overlap_add(
+    values: NDArray[Any],
+    shape: tuple[int, ...],
+    axis: tuple[int, ...],
+    stride: tuple[int, ...] | None = None,
+    dilation: tuple[int, ...] | None = None,
+) -> NDArray[Any]:
+    """Zeros of a shape with windows added where _windows takes them from, one element of all windows at a time."""
+    strides, gaps = stride or (1,) * len(axis), dilation or (1,) * len(axis)
+    result = np.zeros(shape, dtype=values.dtype)
+    for element in np.ndindex(values.shape[len(shape) :]):
+        place = [slice(None)] * len(shape)
+        for a, position, step, gap in zip(axis, element, strides, gaps, strict=True):
+            place[a] = slice(gap * position, gap * position + step * values.shape[a], step)
+        result[tuple(place)] += values[(..., *element)]
     return result
 
 

@@ -68,7 +68,7 @@ def _expression(graph: Graph, node: Node, operands: list[sympy.Expr], values: Ma
         return values[name] if name in values else sympy.Symbol(name, real=True)
     if node.op.name == "const":
         return _number(node.attrs["value"])
-    if node.op.name in _IDENTITIES:
+    if node.op.name in _IDENTITIES or node.op.rule is not None:
         return operands[0]
     if node.op.elementwise is None:
         raise _refusal(graph, node, f"found {node.op.name}, which is not elementwise")

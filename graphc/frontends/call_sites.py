@@ -46,6 +46,8 @@ class CallSites:
         The code that calls the traced function, up to which the stack is read; and the function's, in its wrappers.
     sources : dict
         The texts of the files so far, by path.
+    steps : set of CodeType
+        The steps of scans: their lines are places of their own, as if they stood in the function around.
     """
 
     session: Session
@@ -53,6 +55,7 @@ class CallSites:
     root: CodeType
     function: CodeType
     sources: dict[str, Source] = field(default_factory=dict)
+    steps: set[CodeType] = field(default_factory=set)
     _activations: dict[FrameType, Activation] = field(default_factory=dict)
     _positions: dict[CodeType, tuple[tuple[int | None, ...], ...]] = field(default_factory=dict)
 
@@ -67,6 +70,12 @@ class CallSites:
                 self._name(frame, activation, inputs)
             call, syntax = activation.call, self._syntax(frame)
         return syntax, Frame({}, call)
+
+    def name_of(self, value: object) -> str:
+        """What the function that runs now calls a value; nothing where it has no name for it."""
+        frame = next(iter(self._frames()[-1:]), None)
+        names = {} if frame is None else {**frame.f_globals, **frame.f_locals}
+        return next((name for name, held in names.items() if held is value), "")
 
     def source(self, path: str, module: dict[str, object] | None = None) -> Source:
         """The text of a Python file, or of what stands for one in a notebook."""
@@ -97,7 +106,7 @@ class CallSites:
         source = self.source(frame.f_code.co_filename, frame.f_globals)
         if not self._activations:
             return Activation(Call(source, "", (), (), outer.taken), 0)
-        if name in _COMPREHENSIONS:
+        if name in _COMPREHENSIONS or frame.f_code in self.steps:
             return Activation(Call(source, outer.function, outer.spans, outer.scope, outer.taken), first)
         spans, label = (*outer.spans, span_of(outer.source, syntax)), name.strip("_<>")
         return Activation(Call(source, label, spans, (*outer.scope, unused_name(outer, label))), first)

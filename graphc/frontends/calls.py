@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from inspect import Parameter, signature
 
 from graphc.errors import GraphcError
 from graphc.frontends import arithmetic
+from graphc.frontends.gradients import call_with_rule
 from graphc.frontends.scopes import settle_scope, unused_name
 from graphc.frontends.session import MAX_CALLS, MAX_ITEMS, Session, failure, is_size, place_of, settled
 from graphc.frontends.syntax import span_of
@@ -44,7 +45,11 @@ def call(session: Session, node: ast.Call, frame: Frame) -> Steps:
         if keyword.arg in keywords:
             raise failure("GC103", f"the argument {keyword.arg} is given twice", keyword, frame)
         keywords[keyword.arg or ""] = yield Task(keyword.value, frame)
-    arguments = Arguments(node, frame, tuple(values), keywords)
+    return (yield from invoke(session, function, Arguments(node, frame, tuple(values), keywords)))
+
+
+def invoke(session: Session, function: object, arguments: Arguments) -> Steps:
+    """What a function, layer, model or operation gives."""
     if isinstance(function, (Function, Instance)):
         return (yield from call_function(session, function, arguments))
     if isinstance(function, UsedModel):
@@ -52,8 +57,11 @@ def call(session: Session, node: ast.Call, frame: Frame) -> Steps:
     if isinstance(function, Op):
         return call_op(session, function, arguments)
     if isinstance(function, Primitive):
-        return function.run(session, arguments)
-    raise failure("GC103", f"expected a function to call, found {describe(function)}", node.func, frame)
+        found = function.run(session, arguments)
+        # One that runs functions of the model is a handler.
+        return (yield from found) if isinstance(found, Generator) else found
+    message = f"expected a function to call, found {describe(function)}"
+    raise failure("GC103", message, arguments.node.func, arguments.frame)
 
 
 def call_function(session: Session, function: Function | Instance, arguments: Arguments) -> Steps:
@@ -75,9 +83,13 @@ def call_function(session: Session, function: Function | Instance, arguments: Ar
         raise failure("GC401", message, arguments.node, arguments.frame)
     spans = place_of(arguments.node, arguments.frame).spans
     inner = Call(function.source, function.name, spans, scope, shared=shared, named=function.frame is not None)
-    frame = Frame(_bound(function, arguments), inner, function.frame)
-    result = yield Task(function.definition.body, frame)
+    bound = bound_arguments(function, arguments)
+    result = yield Task(function.definition.body, Frame(dict(bound), inner, function.frame))
     value = result.value if isinstance(result, Returned) else None
+    if function.gradient is not None:
+        return (yield from call_with_rule(session, function, bound, value, arguments))
+    if function.frame is not None:
+        session.called.setdefault(function, spans[-1])
     return replace(value, text=_call_text(function, arguments)) if isinstance(value, Initializer) else value
 
 
@@ -90,7 +102,7 @@ def _call_text(function: Function, arguments: Arguments) -> str:
 
 def _named(function: Function, arguments: Arguments) -> tuple[Arguments, str]:
     """The ``name=`` of a call, unless the function has such a parameter of its own."""
-    if "name" not in arguments.keywords or "name" in _parameters(function.definition):
+    if "name" not in arguments.keywords or "name" in function.parameters:
         return arguments, function.name
     keywords = dict(arguments.keywords)
     name = keywords.pop("name")
@@ -104,14 +116,9 @@ def _named(function: Function, arguments: Arguments) -> tuple[Arguments, str]:
     return Arguments(arguments.node, arguments.frame, arguments.values, keywords), name
 
 
-def _parameters(definition: ast.FunctionDef) -> list[str]:
-    arguments = definition.args
-    return [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
-
-
-def _bound(function: Function, arguments: Arguments) -> dict[str, object]:
+def bound_arguments(function: Function, arguments: Arguments) -> dict[str, object]:
     """The arguments of a call by the names of the function's parameters."""
-    names = _parameters(function.definition)
+    names = function.parameters
     positional = names[: len(names) - len(function.definition.args.kwonlyargs)]
     bound = dict(zip(positional, arguments.values, strict=False))
     problem = ""
@@ -133,7 +140,7 @@ def _bound(function: Function, arguments: Arguments) -> dict[str, object]:
 def _signature(function: Function) -> str:
     keyword_only = {a.arg for a in function.definition.args.kwonlyargs}
     shown = []
-    for name in _parameters(function.definition):
+    for name in function.parameters:
         if name in keyword_only and "*" not in shown:
             shown.append("*")
         default = function.defaults.get(name)

@@ -158,17 +158,19 @@ def _initializer(session: Session, node: ast.AnnAssign, frame: Frame, type: Tens
 def fans(shape: Shape) -> tuple[Size, Size]:
     """How many numbers one element of the result comes from, and goes to, when a tensor of this shape is a weight.
 
-    The last axes are inputs and outputs, those before them a window, as in Keras.
+    A matrix has inputs and outputs, as in `dense`; more axes are outputs, inputs and a window, as in `conv2d`.
 
     Examples
     --------
-    >>> fans((64, 32)), fans((3, 3, 8, 16)), fans((10,)), fans(())
+    >>> fans((64, 32)), fans((16, 8, 3, 3)), fans((10,)), fans(())
     ((64, 32), (72, 144), (10, 10), (1, 1))
     """
     if len(shape) < 2:
         return (shape[0], shape[0]) if shape else (1, 1)
-    window = product(shape[:-2])
-    return shape[-2] * window, shape[-1] * window
+    if len(shape) == 2:
+        return shape
+    window = product(shape[2:])
+    return shape[1] * window, shape[0] * window
 
 
 def _output(session: Session, node: ast.AnnAssign, frame: Frame) -> Steps:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import reduce
 from operator import add
@@ -33,55 +34,78 @@ MAX_OPERANDS = 3
 def elementwise_op(session: Session, function: Function) -> Steps:
     """The op of a function's body, read with integers first and, when these become floats, with floats."""
     definition = function.definition
-    names = [argument.arg for argument in definition.args.args]
     arguments = definition.args
-    if not 1 <= len(names) <= MAX_OPERANDS or arguments.kwonlyargs or arguments.posonlyargs or function.defaults:
-        place = function.frame or Frame({}, Call(function.source))
-        raise failure(
-            "GC103", f"expected one to three parameters without defaults, found {len(names)}", definition, place
-        )
+    names = [argument.arg for argument in arguments.args]
+    plain = not (arguments.kwonlyargs or arguments.posonlyargs or function.defaults)
+    check_arity(names, plain, definition, function.frame or Frame({}, Call(function.source)))
     body = yield from _read(session, function, names, "int64")
-    coercion: Coercion = "number"
     assert isinstance(body, Graph)
-    if body.outputs["f"].tensor.dtype == "bool":
-        coercion = "compare"
-    elif body.outputs["f"].tensor.is_float:
-        coercion = "float"
+    coercion = coercion_of(body)
+    if coercion == "float":
         body = yield from _read(session, function, names, session.float_dtype)
         assert isinstance(body, Graph)
-    doc = (ast.get_docstring(definition) or definition.name).partition("\n")[0]
-    return op_of(definition.name, body, coercion, doc)
+    return op_of(definition.name, body, coercion, doc_line(ast.get_docstring(definition), definition.name))
+
+
+def check_arity(names: Sequence[str], plain: bool, node: ast.AST, frame: Frame) -> None:
+    """An elementwise function has as many operands as an op may have."""
+    if not (plain and 1 <= len(names) <= MAX_OPERANDS):
+        message = f"expected one to three parameters without defaults, found {len(names)}"
+        raise failure("GC103", message, node, frame)
+
+
+def coercion_of(body: Graph) -> Coercion:
+    """What operands become, by what the body makes of integers."""
+    found = body.outputs["f"].tensor
+    return "compare" if found.dtype == "bool" else "float" if found.is_float else "number"
+
+
+def doc_line(doc: str | None, name: str) -> str:
+    """The first line of what the function says of itself."""
+    return (doc or name).partition("\n")[0]
 
 
 def _read(session: Session, function: Function, names: list[str], dtype: DType) -> Steps:
     """The body as a graph of scalars."""
     definition = function.definition
-    outer, session.builder, session.pure = session.builder, Builder(float_dtype=session.float_dtype), definition.name
-    try:
-        values = {name: session.builder.input(name, TensorType(dtype)) for name in names}
+    with scalars(session, definition.name, names, dtype) as values:
         frame = Frame(dict(values), Call(function.source, definition.name), function.frame)
         result = yield Task(definition.body, frame)
-        value = session.size_value(definition, frame, result.value if isinstance(result, Returned) else None)
-        if value is None:
-            found = describe(result.value) if isinstance(result, Returned) else "nothing"
-            raise failure("GC106", f"expected {definition.name} to return a tensor, found {found}", definition, frame)
-        body = session.builder.finish({"f": value.node})
+        found = result.value if isinstance(result, Returned) else None
+        return scalar_body(session, definition.name, found, definition, frame)
+
+
+@contextmanager
+def scalars(session: Session, name: str, names: Sequence[str], dtype: DType) -> Iterator[dict[str, Value]]:
+    """Within the block, what is read is an elementwise function of these scalars."""
+    outer, session.builder, session.pure = session.builder, Builder(float_dtype=session.float_dtype), name
+    try:
+        yield {parameter: session.builder.input(parameter, TensorType(dtype)) for parameter in names}
     finally:
         session.builder, session.pure = outer, ""
-    _check(body, definition, frame)
+
+
+def scalar_body(session: Session, name: str, found: object, node: ast.AST, frame: Frame) -> Graph:
+    """The graph of what an elementwise function returned."""
+    value = session.size_value(node, frame, found)
+    if value is None:
+        shown = "nothing" if found is None else describe(found)
+        raise failure("GC106", f"expected {name} to return a tensor, found {shown}", node, frame)
+    body = session.builder.finish({"f": value.node})
+    _check(body, name, node, frame)
     return body
 
 
-def _check(body: Graph, definition: ast.FunctionDef, frame: Frame) -> None:
+def _check(body: Graph, name: str, definition: ast.AST, frame: Frame) -> None:
     outside = Frame({}, Call(frame.call.source))
     sizes: dict[Node, int] = {}
     for node in body.nodes:
         if node.op.elementwise is None and node.op.name not in ("input", "const", "cast"):
-            message = f"expected elementwise operations in {definition.name}, found {node.op.name}"
+            message = f"expected elementwise operations in {name}, found {node.op.name}"
             raise GraphcError(Diagnostic("GC106", message, body.spans[node][0], "not elementwise"))
         sizes[node] = 1 + sum(sizes[operand] for operand in body.operands(node))
         if sizes[node] > MAX_OPERATIONS:
-            message = f"an elementwise function has at most {MAX_OPERATIONS} operations, {definition.name} has more"
+            message = f"an elementwise function has at most {MAX_OPERATIONS} operations, {name} has more"
             raise failure("GC401", message, definition, outside)
 
 

@@ -14,6 +14,7 @@ from graphc.builder import Builder
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError, TypeRuleError
 from graphc.frontends.elementwise import op_of
+from graphc.gradient_rules import custom_op
 from graphc.graph import Graph, Node, Scope
 from graphc.op import OPS, Coercion, Op
 from graphc.ops.indexing import Slice
@@ -81,13 +82,14 @@ class _Lines:
 
 @dataclass
 class _Section:
-    """A graph under construction, of the model or of one of its elementwise functions."""
+    """A graph under construction: the model's, an elementwise function's, a gradient rule's, the step of a scan."""
 
     doc: str = ""
     builder: Builder = field(default_factory=Builder)
     nodes: dict[str, Node] = field(default_factory=dict)
     outputs: dict[str, Node] = field(default_factory=dict)
     op: tuple[str, str] = ("", "")
+    step: str = ""
 
     def finish(self) -> Graph:
         return self.builder.finish(self.outputs, doc=self.doc)
@@ -100,6 +102,7 @@ class _Reading:
         self.section: _Lines | _Section | None = None
         self.sources: list[Source] = []
         self.ops: dict[str, Op] = {}
+        self.steps: dict[str, Graph] = {}
 
     def line(self, line: str) -> None:
         """Read one line, which is a node's, an output's, one of a model, or the first of a section."""
@@ -118,15 +121,20 @@ class _Reading:
     def _start(self, word: str, rest: str) -> None:
         if isinstance(self.section, _Lines):
             self.sources.append(self.section.source())
+        elif isinstance(self.section, _Section) and self.section.step:
+            self.steps[self.section.step] = self.section.finish()
         elif isinstance(self.section, _Section):
             name, coercion = self.section.op
-            graph = self.section.finish()
-            self.ops[name] = op_of(name.rpartition(".")[0], graph, cast(Coercion, coercion), self.section.doc)
+            self.ops[name] = _own_op(name.rpartition(".")[0], coercion, self.section.finish())
         if word == "source":
             self.section = _Lines(rest)
         elif word == "op":
             name, coercion, doc = rest.split(" ", 2)
             self.section = _Section(json.loads(doc), op=(name, coercion))
+        elif word == "step":
+            self.section = _Section(rest.rpartition(".")[0], step=rest)
+        elif word == "rule":
+            self.section = _Section(op=(rest, ""))
         elif word == "graph":
             self.section = _Section(json.loads(rest) if rest else "")
         else:
@@ -145,6 +153,8 @@ class _Reading:
                 node = getattr(builder, op)(own[0], _tensor_type(type), **given).node
             else:
                 found = self.ops[op] if op in self.ops else OPS[op]
+                if found.higher_order:
+                    given["step"] = self.steps[str(given["step"])]
                 used = tuple(section.nodes[operand[1:]] for operand in operands.rstrip(", ").split(", ") if operand)
                 node = builder.make(found, used, given)
         if str(node.type) != type:
@@ -158,6 +168,11 @@ class _Reading:
             raise ValueError(f"found the place {place!r}")
         number, line, column, end_line, end_column = match.groups()
         return Span(self.sources[int(number or 0)], int(line), int(column), int(end_line or line), int(end_column))
+
+
+def _own_op(name: str, coercion: str, graph: Graph) -> Op:
+    """The op of an elementwise function, or with nothing to coerce to that of a function with a gradient rule."""
+    return op_of(name, graph, cast(Coercion, coercion), graph.doc) if coercion else custom_op(name, graph)
 
 
 def _scopes(text: str | None) -> Iterable[Scope]:

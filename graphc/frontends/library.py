@@ -11,7 +11,10 @@ from graphc.frontends.syntax import illegal
 from graphc.frontends.values import Function
 from graphc.source import Source
 
-FILES = ("activations.gc", "layers.gc", "losses.gc", "initializers.gc", "functions.gc", "algebra.gc")
+FILES = (
+    *("activations.gc", "layers.gc", "convolution.gc", "losses.gc", "initializers.gc", "functions.gc", "algebra.gc"),
+    *("gradients.gc", "shapes.gc"),
+)
 
 
 @cache
@@ -30,9 +33,25 @@ def library() -> Mapping[str, Function]:
         assert not illegal(source, tree), illegal(source, tree)
         for definition in tree.body:
             if isinstance(definition, ast.FunctionDef):
-                assert definition.name not in functions, definition.name
-                functions[definition.name] = Function(definition, source, None, _defaults(definition.args))
+                function = Function(definition, source, None, _defaults(definition.args))
+                if definition.decorator_list:
+                    functions[_ruled(definition)].gradient = function
+                else:
+                    assert definition.name not in functions, definition.name
+                    functions[definition.name] = function
     return functions
+
+
+def _ruled(rule: ast.FunctionDef) -> str:
+    """The function that ``@gradient_of(function)`` is for."""
+    (decorator,) = rule.decorator_list
+    assert isinstance(decorator, ast.Call) and isinstance(decorator.args[0], ast.Name)
+    return decorator.args[0].id
+
+
+def public_library() -> Mapping[str, Function]:
+    """Those that are for models; names that start with an underscore are for other functions of the library."""
+    return {name: function for name, function in library().items() if not name.startswith("_")}
 
 
 def _defaults(arguments: ast.arguments) -> dict[str, object]:

@@ -7,7 +7,7 @@ import difflib
 import math
 from collections.abc import Iterable, Mapping
 
-from graphc.frontends.library import library
+from graphc.frontends.library import library, public_library
 from graphc.frontends.primitives import PRIMITIVES
 from graphc.frontends.session import Session, failure
 from graphc.frontends.values import Frame, Poison, Poisoned
@@ -16,7 +16,7 @@ from graphc.tensor_type import DTYPES
 
 INTERNAL = (
     *("input", "param", "const", "size", "array", "item", "index", "gather"),
-    *("scatter_slice", "scatter_add", "scatter_along_axis"),
+    *("scatter_slice", "scatter_add", "scatter_along_axis", "scan"),
 )
 """Ops that the language reaches by declarations, brackets and derivatives, not by name."""
 
@@ -85,4 +85,4 @@ def _known(frame: Frame) -> list[str]:
     while scope is not None:
         names += [name for name, value in scope.names.items() if not isinstance(value, Poison) and len(name) <= 60]
         scope = scope.parent
-    return [*names[:2000], *library(), *PRIMITIVES, *(op for op in OPS if op not in INTERNAL), *CONSTANTS]
+    return [*names[:2000], *public_library(), *PRIMITIVES, *(op for op in OPS if op not in INTERNAL), *CONSTANTS]

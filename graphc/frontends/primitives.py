@@ -7,11 +7,13 @@ from typing import Literal, cast
 
 from graphc.errors import GraphcError
 from graphc.frontends.calls import call_op
+from graphc.frontends.scan import SCAN
 from graphc.frontends.session import MAX_ITEMS, Session, failure
 from graphc.frontends.used import use_model
 from graphc.frontends.values import Arguments, Function, Instance, Primitive, describe
 from graphc.op import OPS
 from graphc.ops.leaves import Initializer
+from graphc.size import SizeExpr
 from graphc.value import Value
 
 
@@ -86,11 +88,29 @@ def _finite(arguments: Arguments) -> int | float:
     raise failure("GC106", message, arguments.node, arguments.frame)
 
 
+MAX_SHOWN = 64
+"""Items of a list that is shown as a text: as many as a tensor has axes."""
+
+
 def _text(session: Session, arguments: Arguments) -> str:
     (value,) = arguments.values
-    if isinstance(value, (str, bool, int, float)):
+    items = value if isinstance(value, (list, tuple)) else (value,)
+    plain = (str, bool, int, float, SizeExpr, type(None))
+    if len(items) <= MAX_SHOWN and all(isinstance(item, plain) for item in items):
         return str(value)
-    raise failure("GC106", f"expected a plain number, found {describe(value)}", arguments.node, arguments.frame)
+    raise failure("GC106", f"expected numbers or sizes, found {describe(value)}", arguments.node, arguments.frame)
+
+
+def _is_instance(session: Session, arguments: Arguments) -> bool:
+    """Whether a value is of a kind, or one of several; a free size is no number yet."""
+    value, given = arguments.values
+    kinds = [getattr(kind, "name", "") for kind in (given if isinstance(given, tuple) else (given,))]
+    if not all(kind in _KINDS for kind in kinds):
+        raise _refusal("isinstance", arguments)
+    return any(type(value) is _KINDS[kind] for kind in kinds)
+
+
+_KINDS: Mapping[str, type] = {"int": int, "float": float, "str": str, "list": list, "tuple": tuple}
 
 
 def _initializer(session: Session, arguments: Arguments) -> Initializer:
@@ -166,8 +186,10 @@ PRIMITIVES: Mapping[str, Primitive] = {
         _plain("tuple", "items", _tuple, range(1, 2)),
         _plain("int", "number", _int, range(1, 2)),
         _plain("float", "number", _float, range(1, 2)),
-        _plain("str", "number", _text, range(1, 2)),
+        _plain("str", "value", _text, range(1, 2)),
+        _plain("isinstance", "value, kind", _is_instance, range(2, 3)),
         _plain("initializer", "kind, low, high", _initializer, range(3, 4)),
+        SCAN,
         Primitive("einsum", "spec, x, ...", _einsum),
         Primitive("instance", "layer, ..., name=None", _instance),
         Primitive("use", "file, params=None, frozen=False, name=None", use_model),

@@ -11,7 +11,7 @@ from graphc.builder import Builder, Place
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError, TypeRuleError
 from graphc.frontends.syntax import span_of
-from graphc.frontends.values import Call, Frame, Names
+from graphc.frontends.values import Call, Frame, Function, Names, UsedModel
 from graphc.graph import Graph, Node
 from graphc.op import Op
 from graphc.size import SizeExpr
@@ -62,12 +62,20 @@ class Session:
         ``fan_in`` and ``fan_out`` while an initialiser is read.
     path : tuple of Path
         The files around: those that use this one, and this one.
+    scans : int
+        How many scans are around what is read now.
     sizes : dict of str to Span
         The free sizes, and where they were bound.
     repairs : list of (Diagnostic, operands)
         Matrix products that do not fit.
     pure : str
         The elementwise function whose body is read, or nothing.
+    called : dict of Function to Span
+        The functions without a gradient rule that were called, and where first.
+    layers : dict of object to UsedModel
+        The compiled models that a traced function calls.
+    ruled : set
+        The functions whose gradient rules are read.
     read_model : callable
         Reads a model that this one uses, from its text and path.
     """
@@ -85,6 +93,10 @@ class Session:
     repairs: list[tuple[Diagnostic, tuple[Node, ...]]] = field(default_factory=list)
     sizes: dict[str, Span] = field(default_factory=dict)
     pure: str = ""
+    scans: int = 0
+    called: dict[Function, Span] = field(default_factory=dict)
+    layers: dict[object, UsedModel] = field(default_factory=dict)
+    ruled: set[object] = field(default_factory=set)
     read_model: Callable[[Source, Path, Session], Graph] | None = None
     found_output: bool = False
 

@@ -5,15 +5,28 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 
+from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.frontends.declarations import annotated
 from graphc.frontends.elementwise import elementwise_op
 from graphc.frontends.evaluate import EXPRESSIONS, LEAVES, items_of, operate, truth, unpack
+from graphc.frontends.gradients import give_gradient
 from graphc.frontends.names import look_up
 from graphc.frontends.scopes import settle_scope
-from graphc.frontends.session import MAX_ERRORS, MAX_STEPS, Session, failure
-from graphc.frontends.syntax import illegal
-from graphc.frontends.values import POISON, Frame, Function, Instance, Poisoned, Returned, Steps, Task, UsedModel
+from graphc.frontends.session import MAX_ERRORS, MAX_STEPS, Session, failure, place_of
+from graphc.frontends.syntax import illegal, span_of
+from graphc.frontends.values import (
+    POISON,
+    Frame,
+    Function,
+    Instance,
+    Poisoned,
+    Returned,
+    Steps,
+    Task,
+    UsedModel,
+    describe,
+)
 from graphc.value import Value
 
 
@@ -183,6 +196,27 @@ def branch(session: Session, node: ast.If, frame: Frame) -> Steps:
     return (yield Task(taken, frame)) if taken else None
 
 
+def assertion(session: Session, node: ast.Assert, frame: Frame) -> Steps:
+    """``assert c, "what is needed"``: what a function asks of its arguments; an error at the user's call."""
+    undecided = ""
+    try:
+        condition = yield Task(node.test, frame)
+    except GraphcError as error:
+        # What is not known to hold, for instance that two free sizes are equal, does not.
+        condition, undecided = False, error.diagnostics[0].message
+        if error.diagnostics[0].code != "GC106":
+            raise
+    if truth(condition, node.test, frame):
+        return None
+    message = (yield Task(node.msg, frame)) if node.msg else f"needs {span_of(frame.call.source, node.test).text}"
+    if not isinstance(message, str):
+        raise failure("GC106", f"expected a text after the comma, found {describe(message)}", node.msg or node, frame)
+    if frame.call.named:
+        raise failure("GC108", message, node, frame, undecided)
+    # The library's words are about the call; its own lines would not help.
+    raise GraphcError(Diagnostic("GC108", message, place_of(node, frame).spans[0], undecided))
+
+
 def returned(session: Session, node: ast.Return, frame: Frame) -> Steps:
     """``return``, in a function."""
     if not frame.call.function:
@@ -194,7 +228,7 @@ def returned(session: Session, node: ast.Return, frame: Frame) -> Steps:
 
 
 def definition(session: Session, node: ast.FunctionDef, frame: Frame) -> Steps:
-    """``def``: a function or layer, or with ``@elementwise`` an op."""
+    """``def``: a function or layer, with ``@elementwise`` an op, with ``@gradient_of`` a rule for another one."""
     session.check_free(node.name, node, frame)
     arguments = node.args
     positional = [*arguments.posonlyargs, *arguments.args]
@@ -209,11 +243,13 @@ def definition(session: Session, node: ast.FunctionDef, frame: Frame) -> Steps:
     for argument, default in given:
         if default is not None:
             defaults[argument.arg] = yield Task(default, frame)
-    function: object = Function(node, frame.call.source, frame, defaults)
-    if node.decorator_list:
-        assert isinstance(function, Function)
-        function = yield from elementwise_op(session, function)
-    frame.names[node.name] = function
+    function = Function(node, frame.call.source, frame, defaults)
+    bound: object = function
+    if any(isinstance(decorator, ast.Call) for decorator in node.decorator_list):
+        yield from give_gradient(session, function, frame)
+    elif node.decorator_list:
+        bound = yield from elementwise_op(session, function)
+    frame.names[node.name] = bound
     return None
 
 
@@ -231,6 +267,7 @@ HANDLERS: Mapping[type, Callable[..., Steps]] = {
     ast.AnnAssign: annotated,
     ast.For: loop,
     ast.If: branch,
+    ast.Assert: assertion,
     ast.Return: returned,
     ast.FunctionDef: definition,
     ast.Expr: nothing,

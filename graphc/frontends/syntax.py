@@ -88,6 +88,7 @@ _LEGAL = (
         ast.AnnAssign,
         ast.For,
         ast.If,
+        ast.Assert,
         ast.Expr,
         ast.Pass,
     ),
@@ -112,7 +113,6 @@ _INSTEAD: dict[type[ast.AST], str] = {
     ast.With: "with is not in the language: write the statements without it",
     ast.Try: "try is not in the language: errors of a model are reported by graphc",
     ast.Raise: "raise is not in the language: errors of a model are reported by graphc",
-    ast.Assert: "assert is not in the language: shapes are checked by the declarations",
     ast.Delete: "del is not in the language: a name may be bound again",
     ast.Global: "global is not in the language: return the value",
     ast.Nonlocal: "nonlocal is not in the language: return the value",
@@ -132,7 +132,6 @@ _INSTEAD: dict[type[ast.AST], str] = {
 }
 
 TENSOR_ATTRIBUTES = ("T", "shape", "ndim", "dtype")
-DECORATORS = ("elementwise",)
 
 
 def _attribute(node: ast.Attribute) -> str:
@@ -151,12 +150,17 @@ def _call(node: ast.Call) -> str:
 
 
 def _function(node: ast.FunctionDef) -> str:
-    for decorator in node.decorator_list:
-        if not (isinstance(decorator, ast.Name) and decorator.id in DECORATORS):
-            return f"expected no decorator, or @{', @'.join(DECORATORS)}"
+    if len(node.decorator_list) > 1 or not all(map(_is_decorator, node.decorator_list)):
+        return "expected no decorator, @elementwise or @gradient_of(function)"
     if node.args.vararg or node.args.kwarg:
         return "`*` and `**` parameters are not in the language: name each parameter"
     return ""
+
+
+def _is_decorator(node: ast.expr) -> bool:
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id == "gradient_of" and len(node.args) == 1
+    return isinstance(node, ast.Name) and node.id == "elementwise"
 
 
 def _assign(node: ast.Assign) -> str:

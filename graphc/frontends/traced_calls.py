@@ -93,9 +93,12 @@ def current_trace(name: str) -> CallSites:
 def handed(trace: CallSites, value: object, node: ast.Call, frame: Frame) -> Any:
     """A Python value as the language knows it: arrays become constants, NumPy's numbers Python's."""
     from graphc.frontends.traced import TracedSize
+    from graphc.frontends.traced_definitions import ElementwiseFunction
 
-    if isinstance(value, (GraphFunction, TracedSize)):
-        return value.target if isinstance(value, GraphFunction) else value.held
+    if isinstance(value, (GraphFunction, ElementwiseFunction)):
+        return value.target
+    if isinstance(value, TracedSize):
+        return value.held
     if isinstance(value, slice):
         return slice(*(handed(trace, part, node, frame) for part in (value.start, value.stop, value.step)))
     if isinstance(value, Value):

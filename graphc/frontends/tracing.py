@@ -17,6 +17,8 @@ from graphc.errors import GraphcError
 from graphc.frontends.annotations import SCALAR, Declaration, declare
 from graphc.frontends.call_sites import CallSites, read_source
 from graphc.frontends.declarations import claim
+from graphc.frontends.definitions import arguments_of, definition_of, returned
+from graphc.frontends.scan import refuse_escaped
 from graphc.frontends.session import Session, failure
 from graphc.frontends.syntax import span_of
 from graphc.frontends.text import Parsed, read_used, unused
@@ -67,7 +69,7 @@ def trace_function(
         raise GraphcError(Diagnostic("GC106", message))
     code = inner.__code__
     source = read_source(code.co_filename, inner.__globals__)
-    definition = _definition(code, source)
+    definition = definition_of(code, source)
     annotations = _annotations(inner, source, definition)
     builder = Builder(float_dtype=_float_dtype(annotations, float_dtype))
     folder = Path(code.co_filename).parent if Path(code.co_filename).is_file() else None
@@ -87,7 +89,7 @@ def trace_function(
     finally:
         TRACE.reset(token)
     name = next(n for n in (code.co_name, "f", "value", "f_value") if n.isidentifier() and n not in session.declared)
-    _give(session, top, _returned(definition), name, result)
+    _give(session, top, returned(definition), name, result)
     graph = builder.finish(session.outputs, doc=inspect.getdoc(inner) or "")
     return source, Parsed(graph, unused(session, graph))
 
@@ -179,6 +181,7 @@ def _give(session: Session, top: Frame, place: ast.AST, name: str, result: objec
         if settled is None or settled.builder is not session.builder:
             message = f"expected a tensor of this model for the output {output}, found {describe(held)}"
             raise failure("GC106", message, place, top)
+        refuse_escaped(session, output, settled.node, place, top)
         claim(session, output, span_of(session.source, place), place, top)
         session.builder.name(settled.node, output)
         session.outputs[output] = settled.node
@@ -193,50 +196,14 @@ def _outputs(name: str, result: object) -> dict[Any, object]:
     return {} if result is None else {name: result}
 
 
-def _definition(code: Any, source: Source) -> Any:
-    """The ``def`` or ``lambda`` of a function; where its text is not at hand, an empty place at its line."""
-    line = code.co_firstlineno
-    try:
-        tree = ast.parse(source.text)
-    except (SyntaxError, ValueError, RecursionError):
-        tree = ast.Module([], [])
-    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
-            if line in (node.lineno, *(decorator.lineno for decorator in node.decorator_list)):
-                return node
-        elif isinstance(node, ast.Lambda) and node.lineno == line and _names(node) == names:
-            return node
-    return ast.Constant(
-        None, lineno=line, end_lineno=line, col_offset=0, end_col_offset=len(source.line(line).encode())
-    )
-
-
-def _names(definition: Any) -> tuple[str, ...]:
-    return tuple(argument.arg for argument in _arguments(definition))
-
-
-def _arguments(definition: Any) -> list[ast.arg]:
-    arguments = definition.args
-    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-
-
 def _places(definition: Any) -> tuple[dict[str, ast.AST], dict[str, ast.AST]]:
     """Where each argument stands, and its default."""
     if isinstance(definition, ast.Constant):
         return {}, {}
     arguments = definition.args
-    places: dict[str, ast.AST] = {argument.arg: argument for argument in _arguments(definition)}
+    places: dict[str, ast.AST] = {argument.arg: argument for argument in arguments_of(definition)}
     places |= {extra.arg: extra for extra in (arguments.vararg, arguments.kwarg) if extra is not None}
     positional = [*arguments.posonlyargs, *arguments.args]
     given = [*zip(reversed(positional), reversed(arguments.defaults), strict=False)]
     given += [pair for pair in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if pair[1] is not None]
     return places, {argument.arg: default for argument, default in given}
-
-
-def _returned(definition: Any) -> Any:
-    """The place of what is returned, where there is one such place; else the definition."""
-    if isinstance(definition, ast.Lambda):
-        return definition.body
-    found = [node for node in ast.walk(definition) if isinstance(node, ast.Return) and node.value is not None]
-    return found[0].value if len(found) == 1 else definition

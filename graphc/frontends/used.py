@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from graphc.builder import Place
+from graphc.builder import Builder, Place, rebuild
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError, TypeRuleError
 from graphc.frontends.declarations import claim
@@ -13,6 +13,7 @@ from graphc.frontends.files import inside, read_arrays, read_text
 from graphc.frontends.scopes import settle_scope
 from graphc.frontends.session import MAX_TEXT, Session, failure, place_of, settled
 from graphc.frontends.values import Arguments, UsedModel, describe
+from graphc.gradient_rules import custom_op
 from graphc.graph import Graph, Node
 from graphc.op import OPS
 from graphc.ops.indexing import Slice
@@ -79,13 +80,20 @@ def _used_here(diagnostic: Diagnostic, place: tuple[object, str]) -> Diagnostic:
     return replace(diagnostic, related=(*diagnostic.related, place))  # type: ignore[arg-type]
 
 
-def call_model(session: Session, model: UsedModel, arguments: Arguments) -> object:
-    """The outputs of a model for the inputs that they need: one, or a tuple in order; ``output=`` chooses."""
+def call_model(
+    session: Session, model: UsedModel, arguments: Arguments, params: Mapping[str, object] | None = None
+) -> object:
+    """The outputs of a model for the inputs that they need: one, or a tuple in order; ``output=`` chooses.
+
+    Parameters that are given stand for the model's own.
+    """
     keywords = dict(arguments.keywords)
     outputs, single = _chosen(model, keywords.pop("output", None), arguments)
     needed = _needed(model.graph, [model.graph.outputs[name] for name in outputs])
     inputs = [node for node in model.graph.inputs if node in needed]
     given = _bound(session, model, outputs, inputs, keywords, arguments)
+    if params is not None:
+        given |= _given_params(session, model, params, arguments)
     settle_scope(model, arguments.frame.call, model.base)
     sizes = _sizes(model, given, needed, arguments)
     mapping = _copied(session, model, needed, given, sizes, arguments, [model.graph.outputs[name] for name in outputs])
@@ -139,6 +147,18 @@ def _bound(
     return {
         node: _fitting(session, model, node, bound[name], arguments) for node, name in zip(inputs, names, strict=True)
     }
+
+
+def _given_params(
+    session: Session, model: UsedModel, params: Mapping[str, object], arguments: Arguments
+) -> dict[Node, Value]:
+    """Parameters that a call gives, all of them, by name."""
+    nodes = {str(node.attrs["name"]): node for node in model.graph.params}
+    if nodes.keys() != params.keys():
+        expected, found = (", ".join(names) or "none" for names in (nodes, params))
+        message = f"expected the parameters {expected} of {model.file}, found {found}"
+        raise failure("GC103", message, arguments.node, arguments.frame)
+    return {node: _fitting(session, model, node, params[name], arguments) for name, node in nodes.items()}
 
 
 def _fitting(session: Session, model: UsedModel, node: Node, argument: object, arguments: Arguments) -> Value:
@@ -242,18 +262,38 @@ def _copy(
     if node.op.name == "array":
         return _array(session, model, node)
     try:
-        attrs = {name: _substituted(value, sizes) for name, value in node.attrs.items()}
+        return session.builder.value(_sized(session, session.builder, node, operands, sizes))
     except KeyError as unknown:
         message = f"{model.file} needs its size {unknown.args[0]}, which the inputs of this call do not tell"
         raise failure("GC205", message, arguments.node, arguments.frame) from None
+    except TypeRuleError as refusal:
+        raise GraphcError(session.builder.diagnose(refusal, operands)) from None
+
+
+def _sized(
+    session: Session, builder: Builder, node: Node, operands: tuple[Node, ...], sizes: Mapping[str, Size]
+) -> Node:
+    """A node copied with its sizes replaced, those in its gradient rule too; random numbers are drawn anew."""
+    attrs = {name: _substituted(value, sizes) for name, value in node.attrs.items()}
     if "site" in attrs:
         attrs["site"] = session.budget.next_site()
     if node.op.name == "size" and isinstance(attrs["size"], int):
-        return session.builder.constant(attrs["size"], node.tensor.dtype)
-    try:
-        return session.builder.value(session.builder.make(node.op, operands, attrs))
-    except TypeRuleError as refusal:
-        raise GraphcError(session.builder.diagnose(refusal, operands)) from None
+        return builder.constant(attrs["size"], node.tensor.dtype).node
+    op = node.op if node.op.rule is None else custom_op(node.op.name, _sized_rule(session, node.op.rule, sizes))
+    return builder.make(op, operands, attrs)
+
+
+def _sized_rule(session: Session, rule: Graph, sizes: Mapping[str, Size]) -> Graph:
+    builder = Builder(float_dtype=session.float_dtype)
+
+    def step(node: Node, operands: tuple[Node, ...]) -> Node:
+        if node.op.name != "input":
+            return _sized(session, builder, node, operands, sizes)
+        shape = tuple(substitute(size, sizes) for size in node.tensor.shape)
+        return builder.input(str(node.attrs["name"]), TensorType(node.tensor.dtype, shape)).node
+
+    mapping = rebuild(rule, builder, step=step)
+    return builder.finish({name: mapping[node] for name, node in rule.outputs.items()})
 
 
 def _param(session: Session, model: UsedModel, node: Node, sizes: Mapping[str, Size], arguments: Arguments) -> Value:
@@ -297,4 +337,21 @@ def _substituted(value: object, sizes: Mapping[str, Size]) -> object:
     if isinstance(value, Slice):
         start, stop = _substituted(value.start, sizes), _substituted(value.stop, sizes)
         return Slice(start, stop, value.step)  # type: ignore[arg-type]
+    if isinstance(value, Graph):
+        return _resized(value, sizes)
     return value
+
+
+def _resized(step: Graph, sizes: Mapping[str, Size]) -> Graph:
+    """The step of a scan with its sizes replaced."""
+    builder = Builder()
+
+    def resized(node: Node, operands: tuple[Node, ...]) -> Node:
+        attrs = {name: _substituted(value, sizes) for name, value in node.attrs.items()}
+        if node.op.name == "input":
+            shape = tuple(substitute(size, sizes) for size in node.tensor.shape)
+            return builder.input(str(attrs["name"]), TensorType(node.tensor.dtype, shape)).node
+        return builder.make(node.op, operands, attrs)
+
+    mapping = rebuild(step, builder, step=resized)
+    return builder.finish({name: mapping[node] for name, node in step.outputs.items()}, doc=step.doc)

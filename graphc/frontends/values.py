@@ -79,19 +79,29 @@ Steps: TypeAlias = Generator[Task, object, object]
 """A running handler."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Function:
-    """A ``def``, the frame that it sees (None in the library), and the values of its defaults."""
+    """A ``def``, the frame that it sees (None in the library), and the values of its defaults.
+
+    ``gradient`` is the rule that a later ``@gradient_of`` gives it.
+    """
 
     definition: ast.FunctionDef
     source: Source
     frame: Frame | None
     defaults: Mapping[str, object]
+    gradient: Function | None = None
 
     @property
     def name(self) -> str:
         """As it was defined."""
         return self.definition.name
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of its parameters, in order."""
+        arguments = self.definition.args
+        return [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
 
 
 @dataclass(slots=True, eq=False)

@@ -2,6 +2,7 @@
 
 from graphc.op import OPS
 from graphc.ops import (
+    cross,
     decompositions,
     einsum,
     elementwise,
@@ -16,6 +17,7 @@ from graphc.ops import (
     reductions,
     reshape,
     running,
+    scan,
     shapes,
     softmax,
     sorting,
@@ -23,10 +25,12 @@ from graphc.ops import (
     special,
     triangles,
     trigonometry,
+    windows,
 )
 
 __all__ = [
     "OPS",
+    "cross",
     "decompositions",
     "einsum",
     "elementwise",
@@ -41,6 +45,7 @@ __all__ = [
     "reductions",
     "reshape",
     "running",
+    "scan",
     "shapes",
     "softmax",
     "sorting",
@@ -48,4 +53,5 @@ __all__ = [
     "special",
     "triangles",
     "trigonometry",
+    "windows",
 ]

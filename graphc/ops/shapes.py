@@ -110,6 +110,7 @@ BROADCAST_TO = define(
         normalize=_broadcast_attrs,
         linear=True,
         flops=0,
+        implicit=True,
         batching=batch_rules.broadcast_to,
         samples=(
             Sample((TensorType("float64", (4,)),), {"shape": (3, 4)}),
@@ -156,6 +157,7 @@ EXPAND_DIMS = define(
         normalize=_expand_attrs,
         linear=True,
         flops=0,
+        implicit=True,
         batching=batch_rules.later_axes("expand_dims"),
         samples=(
             Sample((_MATRIX,), {"axis": 1}),

@@ -8,25 +8,33 @@ from __future__ import annotations
 
 from graphc.ops import OPS
 from graphc.ops.indexing import Slice
-from graphc.rewrite.pattern import FLOAT, INDEX, MASK, NUMBER, Kind, Rule, attr, number_of, var
+from graphc.rewrite.pattern import FLOAT, INDEX, MASK, NUMBER, Kind, Rule, attr, number_of, once, var
 from graphc.tensor_type import TensorType
+from graphc.value import Value
 
 __all__ = ["ALGEBRA"]
 
 a, b, x = var("a"), var("b"), var("x")
 p, n = var("p", FLOAT), var("n", NUMBER)
 below = var("below", Kind(lambda node: NUMBER.accepts(node) and number_of(node) < 0, -2.0))
+one = var("one", Kind(lambda node: NUMBER.accepts(node) and number_of(node) == 1, 1.0))
 mask, index = var("mask", MASK), var("index", INDEX)
 items, shape = attr("items"), attr("shape")
 axis, axes, keepdims = attr("axis"), attr("axes"), attr("keepdims")
 
 absolute, square, relu = OPS["abs"], OPS["square"], OPS["relu"]
 summed, mean, matmul = OPS["sum"], OPS["mean"], OPS["matmul"]
-transpose, expand_dims = OPS["transpose"], OPS["expand_dims"]
+transpose, expand_dims, squeeze = OPS["transpose"], OPS["expand_dims"], OPS["squeeze"]
 broadcast_to, pick, gather = OPS["broadcast_to"], OPS["pick"], OPS["gather"]
 
 _IDENTITIES = (
     Rule("multiply_by_one", x * 1, x),
+    Rule(
+        "multiply_by_ones",
+        broadcast_to(one, shape=shape) * x,
+        lambda x, result: broadcast_to(x, shape=result.shape),
+        example={"shape": (4, 1, 3)},
+    ),
     Rule("multiply_by_minus_one", x * -1, -x),
     Rule("divide_by_one", x / 1, x),
     Rule("divide_by_minus_one", x / -1, -x),
@@ -37,6 +45,7 @@ _IDENTITIES = (
     Rule("power_minus_one", p**-1, 1 / p),
 )
 
+_COLUMN = {"x": TensorType("float64", (2, 1)), "p": TensorType("float64", (2, 1)), "axis": (1,)}
 _FACTORS = {"b": TensorType("float64", (3, 4))}
 negative = -x
 
@@ -60,6 +69,12 @@ _SIGNS = (
         "broadcast_negative", broadcast_to(-x, shape=shape), -broadcast_to(x, shape=shape), example={"shape": (4, 2, 3)}
     ),
     Rule("expanded_negative", expand_dims(-x, axis=axis), -expand_dims(x, axis=axis), example={"axis": (1,)}),
+    Rule(
+        "squeezed_negative",
+        squeeze(-x, axis=axis),
+        -squeeze(x, axis=axis),
+        example=_COLUMN,
+    ),
     Rule("pick_of_negative", pick(-x, index), -pick(x, index)),
     Rule(
         "gather_of_negative",
@@ -80,6 +95,46 @@ _SIGNS = (
     Rule("square_of_negative", square(-x), square(x)),
 )
 
+
+def _exchanges_last(a: Value, b: Value, axes: tuple[int, ...]) -> bool:
+    """Whether this order of axes turns two matrices, or stacks of as many axes, into their transposes."""
+    front = len(axes) - 2
+    return a.ndim == b.ndim == len(axes) and axes == (*range(front), front + 1, front)
+
+
+_TURNED = {"b": TensorType("float64", (2, 4)), "axes": (1, 0)}
+
+# A number meets others further out; no work is added.
+_MULTIPLES = (
+    Rule(
+        "transpose_of_multiple",
+        transpose(once(p * n), axes=axes),
+        transpose(p, axes=axes) * n,
+        example={"axes": (1, 0)},
+    ),
+    Rule(
+        "expanded_multiple", expand_dims(once(p * n), axis=axis), expand_dims(p, axis=axis) * n, example={"axis": (1,)}
+    ),
+    Rule("squeezed_multiple", squeeze(once(p * n), axis=axis), squeeze(p, axis=axis) * n, example=_COLUMN),
+)
+
+_TRANSPOSES = (
+    Rule(
+        "transpose_of_product_with_transpose",
+        transpose(once(matmul(transpose(a, axes=axes), b)), axes=axes),
+        matmul(transpose(b, axes=axes), a),
+        when=_exchanges_last,
+        example=_TURNED,
+    ),
+    Rule(
+        "transpose_of_product_by_transpose",
+        transpose(once(matmul(b, transpose(a, axes=axes))), axes=axes),
+        matmul(a, transpose(b, axes=axes)),
+        when=_exchanges_last,
+        example={"b": TensorType("float64", (4, 3)), "axes": (1, 0)},
+    ),
+)
+
 _QUOTIENTS = (Rule("multiply_by_reciprocal", a * (1 / b), a / b),)
 
 _REPEATED = (
@@ -90,4 +145,4 @@ _REPEATED = (
     Rule("not_not", OPS["logical_not"](OPS["logical_not"](mask)), mask),
 )
 
-ALGEBRA: tuple[Rule, ...] = (*_IDENTITIES, *_SIGNS, *_QUOTIENTS, *_REPEATED)
+ALGEBRA: tuple[Rule, ...] = (*_IDENTITIES, *_SIGNS, *_MULTIPLES, *_TRANSPOSES, *_QUOTIENTS, *_REPEATED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from graphc.ops import OPS
-from graphc.rewrite.pattern import FLOAT, MASK, Rule, attr, var
+from graphc.rewrite.pattern import FLOAT, MASK, Rule, attr, once, var
 from graphc.value import Value
 
 __all__ = ["CHOICES"]
@@ -27,6 +27,8 @@ _AGAIN = tuple(
         Rule(f"{side}_twice", select(select(a)), select(a)),
         Rule(f"product_of_{side}", select(select(a) * b), select(a * b)),
         Rule(f"quotient_of_{side}", select(select(a) / b), select(a / b)),
+        Rule(f"sum_of_{side}", once(select(a)) + once(select(b)), select(a + b)),
+        Rule(f"difference_of_{side}", once(select(a)) - once(select(b)), select(a - b)),
         Rule(f"negative_of_{side}", select(-select(a)), select(-a)),
         Rule(f"negative_product_of_{side}", select(-(select(a) * b)), select(-(a * b))),
         Rule(f"negative_quotient_of_{side}", select(-(select(a) / b)), select(-(a / b))),
@@ -48,4 +50,9 @@ _MASKS = (
     ),
 )
 
-CHOICES: tuple[Rule, ...] = (*_AGAIN, *_MASKS)
+_SAME = (
+    Rule("both_of_same", OPS["logical_and"](mask, mask), mask),
+    Rule("either_of_same", OPS["logical_or"](mask, mask), mask),
+)
+
+CHOICES: tuple[Rule, ...] = (*_AGAIN, *_MASKS, *_SAME)

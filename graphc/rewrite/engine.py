@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 
 from graphc.builder import Builder, Candidate, rebuild
-from graphc.graph import Graph, Node
+from graphc.graph import Graph, Node, subgraphs
 from graphc.numpy_text import fill
 from graphc.op import Op, OpCall
 from graphc.rewrite.pattern import Rule, matches, number_of
@@ -96,6 +96,8 @@ class _Run:
         self._uses: Counter[Node] = Counter()
         self._opaque: set[Node] = set()
         self._left = MAX_FIRINGS
+        self._rules = rules
+        self._inside: dict[Graph, Graph] = {}
         self._by_root: dict[Op, list[Rule]] = {}
         for rule in rules:
             self._by_root.setdefault(rule.root, []).append(rule)
@@ -114,11 +116,24 @@ class _Run:
         if not operands:
             return None
         self._left = MAX_FIRINGS
-        made = self.builder.make(node.op, operands, node.attrs, node.type)
+        made = self.builder.make(node.op, operands, self._attrs(node), node.type)
         if protected:
             made = self._own(made, node, operands)
         self._uses[made] += self._read_uses[node]
         return made
+
+    def _attrs(self, node: Node) -> Mapping[str, object]:
+        """The attributes, graphs among them rewritten too, each once; what is differentiated by there is protected."""
+        for graph in subgraphs(node):
+            if graph not in self._inside:
+                asked = [graph.operands(inner)[1] for inner in graph.nodes if inner.op.name == "grad"]
+                found = rewrite(graph, self._rules, protect=asked)
+                self.firings += found.firings
+                self.tried += found.tried
+                self._inside[graph] = found.graph
+        if not node.op.higher_order:
+            return node.attrs
+        return {name: self._inside[x] if isinstance(x, Graph) else x for name, x in node.attrs.items()}
 
     def replaced(self, builder: Builder, candidate: Candidate) -> Node | None:
         """What to use instead of a node that is about to be made; None when no rule fits."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from graphc.ops import OPS
 from graphc.rewrite.pattern import FLOAT, INDEX, NUMBER, SCALAR, TENSOR, Kind, Rule, attr, once, var
+from graphc.rewrite.placed import PLACED
 from graphc.size import at_least
-from graphc.tensor_type import Shape, TensorType, product
+from graphc.tensor_type import Shape, TensorType, broadcast_shapes, product
 from graphc.value import Value
 
 __all__ = ["REASSOCIATE", "ROUNDING"]
@@ -57,8 +58,10 @@ _SCALARS = (
     Rule("divisor_outward", once(a / c) * b, (a * b) / c, when=_full),
     Rule("scalar_out_of_numerator", once(a * c) / b, (a / b) * c, when=_full),
     Rule("numbers_multiply", (x * m) * n, x * (m * n)),
+    Rule("number_inside_product", once(x * once(y * m)) * n, x * (y * (m * n))),
     Rule("number_after_divisor", (x / m) * n, x * (n / m)),
     Rule("divisor_after_number", (x * m) / n, x * (m / n)),
+    Rule("numbers_of_factors", once(m / x) * once(y * n), ((m * n) / x) * y),
     Rule("number_over", (m / x) * n, (m * n) / x),
 )
 
@@ -123,11 +126,18 @@ def _shrinks(a: Value, result: TensorType) -> bool:
 
 
 _FILLED = {"shape": (2, 3)}
+_ROW = TensorType("float64", (3,))
 _SQUARE = {"a": TensorType("float64", (3, 3)), "b": TensorType("float64", (3, 3))}
 
 _LINEAR = (
     # The values are the same; of the gradients the sums are regrouped.
-    Rule("product_of_broadcast", broadcast_to(c, shape=shape) * d, broadcast_to(c * d, shape=shape), example=_FILLED),
+    Rule(
+        "product_of_broadcast",
+        broadcast_to(x, shape=shape) * y,
+        lambda x, y, result: broadcast_to(x * y, shape=result.shape),
+        when=lambda x, y, result: broadcast_shapes([x.shape, y.shape]) != result.shape,
+        example={"x": _ROW, "y": _ROW, **_FILLED},
+    ),
     Rule("quotient_of_broadcast", broadcast_to(c, shape=shape) / d, broadcast_to(c / d, shape=shape), example=_FILLED),
     Rule("quotient_by_broadcast", c / broadcast_to(d, shape=shape), broadcast_to(c / d, shape=shape), example=_FILLED),
     Rule(
@@ -147,7 +157,7 @@ _LINEAR = (
     ),
 )
 
-ROUNDING: tuple[Rule, ...] = (*_ZEROS, *_COMMON_SCALARS, *_SCALARS, *_ONE_HOT, *_REDUCTIONS, *_LINEAR)
+ROUNDING: tuple[Rule, ...] = (*_ZEROS, *_COMMON_SCALARS, *_SCALARS, *_ONE_HOT, *_REDUCTIONS, *_LINEAR, *PLACED)
 
 _MATRIX = Kind(lambda node: FLOAT.accepts(node) and node.tensor.ndim == 2, TensorType("float64", (3, 3)))
 _VECTOR = Kind(lambda node: FLOAT.accepts(node) and node.tensor.ndim == 1, TensorType("float64", (3,)))

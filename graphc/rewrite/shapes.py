@@ -18,11 +18,11 @@ x, y = var("x"), var("y")
 c, d, number = var("c", SCALAR), var("d", SCALAR), var("number", NUMBER)
 mask = var("mask", MASK)
 axis, axes, order, shape, dtype, first = (attr(n) for n in ("axis", "axes", "order", "shape", "dtype", "first"))
-items = attr("items")
+items, widths = attr("items"), attr("widths")
 
 transpose, reshape, broadcast_to = OPS["transpose"], OPS["reshape"], OPS["broadcast_to"]
 expand_dims, squeeze, flip, index = OPS["expand_dims"], OPS["squeeze"], OPS["flip"], OPS["index"]
-cast, where = OPS["cast"], OPS["where"]
+cast, where, pad = OPS["cast"], OPS["where"], OPS["pad"]
 
 _BINARY = tuple(OPS[name] for name in ("add", "sub", "mul", "div", "power", "maximum", "minimum"))
 _REDUCTIONS = tuple(OPS[name] for name in ("sum", "mean", "prod", "max", "min", "logsumexp"))
@@ -43,6 +43,7 @@ def _kept_axes(x: Value, items: Items) -> Axes | None:
 
 _TYPE = {"dtype": "float64"}
 _LEADING = {"x": TensorType("float64", (3,)), "axis": (0,)}
+_MASKS = {"mask": TensorType("bool", (3,)), "shape": (2, 3)}
 _ROW = {"x": TensorType("float64", (3,)), "shape": (2, 3)}
 
 _IDENTITIES = (
@@ -60,6 +61,13 @@ _IDENTITIES = (
         x,
         when=lambda x, items: items == tuple(Slice(0, size, 1) for size in x.shape),
         example={"items": (Slice(0, 2, 1), Slice(0, 3, 1))},
+    ),
+    Rule(
+        "nothing_padded",
+        pad(x, pad_width=widths),
+        x,
+        when=lambda widths: all(width == (0, 0) for width in widths),
+        example={"widths": ((0, 0), (0, 0))},
     ),
 )
 
@@ -207,6 +215,13 @@ _FILLED = tuple(
 )
 
 _BRANCHES = (
+    Rule(
+        "not_equal_of_broadcast",
+        OPS["not_equal"](broadcast_to(x, shape=shape), number),
+        lambda x, number, shape: broadcast_to(OPS["not_equal"](x, number), shape=shape),
+        example={"x": TensorType("float64", (3,)), "shape": (2, 3)},
+    ),
+    Rule("where_broadcasts_mask", where(broadcast_to(mask), x, y), where(mask, x, y), example=_MASKS),
     Rule("where_broadcasts_left", where(mask, broadcast_to(x), y), where(mask, x, y), example=_ROW),
     Rule("where_broadcasts_right", where(mask, y, broadcast_to(x)), where(mask, y, x), example=_ROW),
 )

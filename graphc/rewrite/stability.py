@@ -180,7 +180,7 @@ _EXPONENTIALS = (
 _COMPLEMENTS = (
     Rule("one_minus_cosine", 1 - OPS["cos"](x), 2 * square(OPS["sin"](x / 2))),
     Rule("hyperbolic_cosine_minus_one", OPS["cosh"](x) - 1, 2 * square(OPS["sinh"](x / 2))),
-    Rule("one_minus_square_of_tanh", 1 - square(tanh(x)), square(OPS["sech"](x))),
+    Rule("one_minus_square_of_tanh", 1 - square(once(tanh(x))), square(OPS["sech"](x))),
     Rule("one_minus_erf", 1 - OPS["erf"](x), OPS["erfc"](x)),
     Rule("one_minus_erfc", 1 - OPS["erfc"](x), OPS["erf"](x)),
     Rule("difference_of_roots", sqrt(x + 1) - sqrt(x), 1 / (sqrt(x + 1) + sqrt(x))),

@@ -6,14 +6,16 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from graphc.autodiff import Joint, differentiate
+from graphc.backends import dot as pictures
 from graphc.backends import drawing
-from graphc.backends.dot import VIEWS, dot
 from graphc.backends.drawing import draw, layout, layout_engine
+from graphc.backends.picture import VIEWS
 from graphc.builder import Builder
 from graphc.errors import GraphcError
 from graphc.graph import Graph
@@ -22,6 +24,7 @@ from graphc.size import named_size
 from graphc.tensor_type import TensorType
 
 SCALAR = TensorType("float64")
+dot = partial(pictures.dot, style="block")
 NASTY = [
     '<>&"\\{}|',
     "&amp;",

@@ -82,6 +82,21 @@ def test_scattered_values() -> None:
     assert runtime._placed(values, (4,), np.s_[1:]).dtype == "float32"
 
 
+@pytest.mark.parametrize("count", [1, 9], ids=["few", "many"])
+def test_scattered_rows(count: int) -> None:
+    """Few are added as rows, many element by element."""
+    values = np.random.default_rng(0).normal(size=(2, count)).astype("float32")
+    index = np.arange(count) % 3
+    by_column, by_row = np.zeros((2, 4), "float32"), np.zeros((4, 2), "float32")
+    for k, place in enumerate(index):
+        by_column[:, place] += values[:, k]
+        by_row[place] += values[:, k]
+    found = runtime._scatter_add(values, (2, 4), np.s_[:, index])
+    np.testing.assert_array_equal(found, by_column)
+    assert found.dtype == "float32"
+    np.testing.assert_array_equal(runtime._scatter_add(values.T, (4, 2), index), by_row)
+
+
 def test_functions_name_only_numpy_and_each_other() -> None:
     """The emitter copies their sources: another global name would be missing in the module."""
     allowed = {name for name in vars(runtime) if name.startswith("_")} | {"np"}

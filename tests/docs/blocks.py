@@ -18,7 +18,7 @@ from graphc.cli import main
 from graphc.diagnostics import render
 from graphc.errors import GraphcError
 
-_FENCE = re.compile(r"^```(?P<language>[\w-]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^```(?P<language>[\w-]*(?: \w+)?)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]\[]*(?:\[[^\]]*\][^\]\[]*)*\]\((?P<target>[^)\s]+)\)")
 _NAME = re.compile(r"# (?P<name>[\w/]+\.gc)\n")
 
@@ -30,6 +30,7 @@ class Block:
     Attributes
     ----------
     language, text : str
+        The language of what needs a package that is not there in ordinary tests names it too: ``python jax``.
     start : int
         Where the text starts in the page.
     line : int

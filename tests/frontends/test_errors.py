@@ -35,7 +35,6 @@ REFUSED = {
     "try:\n    pass\nfinally:\n    pass": "1:1",
     "with a: pass": "1:1",
     "raise a": "1:1",
-    "assert a": "1:1",
     "del a": "1:1",
     "global a": "1:1",
     "match 1:\n    case 2: pass": "1:1",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from graphc.errors import GraphcError
 from tests.evaluate import evaluate
-from tests.frontends.reading import ops, params, places, read
+from tests.frontends.reading import errors, ops, params, places, read
 
 BLOCK = """
 def block(x, units, activation=relu, *, residual=False):
@@ -165,3 +166,77 @@ def test_wrong_calls(call: str, code: str) -> None:
 
 def test_an_error_in_a_library_function_is_at_the_call() -> None:
     assert places("x: Input[N, 4]\ny = 1\nf: Output = mean(nll(x, x[:3]) + 1)") == ["3:18 GC202"]
+
+
+HALVES = """
+def halves(x):
+    assert x.shape[-1] % 2 == 0, "halves needs rows of an even length, got " + str(x.shape)
+    return split(x, 2, axis=-1)
+"""
+
+
+def test_an_assertion_that_holds_leaves_no_trace() -> None:
+    assert ops(read(f"{HALVES}X: Input[N, 4]\nassert 1 < 2\na, b = halves(X)\nf: Output = sum(a - b)"))[0] == "split"
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("a, b = halves(X)", "m.gc:7:8 GC108 halves needs rows of an even length, got (N, 3)"),
+        ("a, b = halves(X.T)", "m.gc:7:8 GC108 halves needs rows of an even length, got (3, N)"),
+        ("assert len(X.shape) == 3", "m.gc:7:1 GC108 needs len(X.shape) == 3"),
+        ("assert N > 3, 'many'", "m.gc:7:1 GC108 many"),
+        (
+            "assert X > 0",
+            "m.gc:7:8 GC106 expected a static condition, found a tensor bool[N, 3]: write `where(c, a, b)`",
+        ),
+        ("assert X.ndim == 3, X.ndim", "m.gc:7:21 GC106 expected a text after the comma, found the number 2"),
+        ("assert Y.ndim == 3", "m.gc:7:8 GC101 unknown name Y"),
+        ("assert 1 / 0 > 1", "m.gc:7:8 GC107 expected a divisor other than 0, found 1 / 0"),
+    ],
+)
+def test_an_assertion_is_refused_at_the_call(text: str, error: str) -> None:
+    (found,) = errors(f"{HALVES}\nX: Input[N, 3]\n{text}\nf: Output = sum(X)")
+    assert found.startswith(error)
+
+
+def test_an_assertion_shows_its_line_and_what_was_not_known() -> None:
+    with pytest.raises(GraphcError) as caught:
+        read(f"{HALVES}X: Input[N, M]\na, b = halves(X)\nf: Output = sum(a - b)")
+    (found,) = caught.value.diagnostics
+    assert [(str(span), said) for span, said in found.related] == [("m.gc:3:5", "in halves")]
+    assert "found -2*(M//2) + M == 0, which is not" in found.label
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("isinstance(3, int)", True),
+        ("isinstance(True, int)", False),
+        ("isinstance(N, int)", False),
+        ("isinstance(2.0, (int, float))", True),
+        ("isinstance('a', (list, tuple))", False),
+        ("isinstance([1], list)", True),
+        ("isinstance((1,), tuple)", True),
+        ("str(X.shape) == '(N, 3)'", True),
+        ("str([1, None, 'a']) == \"[1, None, 'a']\"", True),
+    ],
+)
+def test_kinds_and_texts_of_static_values(text: str, value: bool) -> None:
+    graph = read(f"X: Input[N, 3]\nf: Output = sum(X) if {text} else max(X)")
+    assert ops(graph) == ["sum" if value else "max"]
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("isinstance(3, N)", "m.gc:2:13 GC103 isinstance takes (value, kind)"),
+        ("isinstance(3, (int, sum))", "m.gc:2:13 GC103 isinstance takes (value, kind)"),
+        ("isinstance(3)", "m.gc:2:13 GC103 isinstance takes (value, kind)"),
+        ("str([[1]])", "m.gc:2:13 GC106 expected numbers or sizes, found a list of 1"),
+        ("str(X)", "m.gc:2:13 GC106 expected numbers or sizes, found a tensor float64[N, 3]"),
+        ("str([1] * 65)", "m.gc:2:13 GC106 expected numbers or sizes, found a list of 65"),
+    ],
+)
+def test_kinds_and_texts_refuse(text: str, error: str) -> None:
+    assert errors(f"X: Input[N, 3]\nf: Output = {text}")[0].startswith(error)

@@ -52,6 +52,11 @@ VALUES = [
     ("log(P, 2) + log(P, base=10) - log(P, 3)", np.log2(P) + np.log10(P) - np.log(P) / np.log(3)),
     ("dropout(X, 0.2, mask=O)", X * ONE_HOT / 0.8),
     ("dropout(X, 0)", X),
+    ("zeros_like(X) + ones_like(X)", np.ones((2, 3))),
+    ("zeros_like(y) - ones_like(y)", np.array([-1, -1])),
+    ("swapaxes(X, 0, -1)", X.T),
+    ("swapaxes(stack([X, T]), 0, 2)", np.swapaxes(np.stack([X, T]), 0, 2)),
+    ("cross(X, T)", np.cross(X, T)),
 ]
 
 

@@ -62,6 +62,8 @@ ALGEBRA: tuple[Row, ...] = (
     ('einsum("ijk", A)', "GC203", "", "A", "einsum's ijk is of 3 axes, got 2"),
     ("tensordot(A, B, 1)", "GC203", "", "A B", "got 4 on axis 1 and 3 on axis 0"),
     ("tensordot(A, v, axes=2)", "GC203", "", "A v", "a number of axes, or as many axes of each operand, got 2"),
+    ("cross(A, v)", "GC203", "", "A v", "cross needs 3 elements along the last axis, got N×4"),
+    ("cross(w[:3], s)", "GC203", "", f"s {LINE}", "got scalar"),
     ("sort(s)", "GC203", "", "s", "there is no axis -1 in a tensor with 0 axes"),
     ("argsort(A, axis=2)", "GC203", "", "A", "there is no axis 2 in a tensor with 2 axes"),
     ("take_along_axis(A, k)", "GC203", "", "A k", "equal shapes but for axis 1, got N×4 and N"),
@@ -75,6 +77,16 @@ ALGEBRA: tuple[Row, ...] = (
 )
 
 STRUCTURAL: tuple[Row, ...] = (
+    ("windows(A, 5, 1)", "GC203", "", "A", "over 5 elements does not fit in the 4 of axis 1"),
+    ("windows(T, 2, 2, dilation=4)", "GC203", "", "T", "over 5 elements does not fit in the 4 of axis 2"),
+    ("windows(A, 2, [1, 1])", "GC203", "", "A", "one or more different axes, got [1, 1]"),
+    ("windows(A, 2, [])", "GC203", "", "A", "one or more different axes, got []"),
+    ("windows(A, (2, 2), 1)", "GC203", "", "A", "a size of at least 1 for each axis, got (2, 2)"),
+    ("windows(A, 0, 1)", "GC203", "", "A", "a size of at least 1 for each axis, got 0"),
+    ("windows(A, 2, 1, stride=0)", "GC203", "", "A", "a stride is a whole number of at least 1 for each axis, got 0"),
+    ("windows(A, 2, 2)", "GC203", "", "A", "there is no axis 2 in a tensor with 2 axes"),
+    ("overlap_add(T, (2, 4), 1)", "GC203", "", "T", "the windows of a tensor 2×4, got 2×1×4 for 2×3×4"),
+    ("overlap_add(v, 4, 0)", "GC203", "", "v", "the windows of a tensor 4, got"),
     ("concatenate([A, B])", "GC203", "", "A B", "equal shapes but for axis 0, got N×4 and 3×N"),
     ("concatenate([A, v])", "GC203", "", "A v", "got N×4 and 4"),
     ("concatenate([A, C], axis=1)", "GC203", "", "A C", "got N×4 and M×4"),
@@ -146,6 +158,7 @@ LIBRARY: tuple[Row, ...] = (
     ("dropout(A, 0.5, mask=w)", "GC202", "", "A w", "shapes N×4 and 5"),
     ("leaky_relu(A, w)", "GC202", "", "A w", "shapes 5 and N×4"),
     ("elu(A, w)", "GC202", "", "w", "shapes 5 and N×4"),
+    ("swapaxes(A, 0, 1) + A", "GC202", "", f"A {LINE}", "shapes 4×N and N×4 do not broadcast"),
 )
 
 WRITTEN = {
@@ -178,7 +191,18 @@ ROWS = (*MATMUL, *ALGEBRA, *STRUCTURAL, *INDEXING, *LIBRARY, *_broadcasting(), *
 
 # Of these no shape is wrong: they take any, or only the language makes them.
 ANY_SHAPE = ("cast", "stop_gradient")
-INTERNAL = ("scatter_add", "scatter_along_axis", "scatter_slice", "item", "input", "param", "const", "size", "array")
+INTERNAL = (
+    "scan",
+    "scatter_add",
+    "scatter_along_axis",
+    "scatter_slice",
+    "item",
+    "input",
+    "param",
+    "const",
+    "size",
+    "array",
+)
 
 
 @pytest.mark.parametrize(("text", "code", "part", "shown", "message"), ROWS, ids=[row[0] for row in ROWS])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -240,6 +241,37 @@ def test_a_protected_softmax_stays_connected() -> None:
     assert stable.mapping[p.node].op is softmax
     seed = "broadcast_to(expand_dims(d_loss, axis=(0, 1)), shape=(N, 10))"
     assert text(joint.graph, joint.graph.outputs["d_p"]) == f"mul({seed}, div(1.0, softmax(z, axis=(1,))))"
+
+
+def column(z: Value, place: int) -> Value:
+    return OPS["index"](z, items=(slice(None), place))
+
+
+def block(z: Value, start: int, stop: int) -> Value:
+    return OPS["index"](z, items=(slice(None), slice(start, stop)))
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        (OPS["tanh"], ["sub", "square", "tanh"]),
+        (
+            lambda z: exp(column(z, 0)) - 2 * exp(column(z, 3)) + exp(column(z, 1)) + exp(column(z, 2)),
+            ["stack", *["exp", "index"] * 3, "mul", "exp", "index"],
+        ),
+        (lambda z: exp(block(z, 1, 4)) * exp(block(z, 0, 1)), ["concatenate"]),
+        (lambda z: exp(block(z, 1, 3)), ["scatter_slice", "exp", "index"]),
+        (lambda z: exp(column(z, 0)) + exp(column(z, 2)), ["add", *["scatter_slice", "exp", "index"] * 2]),
+    ],
+    ids=["tanh", "columns", "blocks", "one block", "no neighbours"],
+)
+def test_gradients_are_those_by_hand(formula: Callable[[Value], Value], expected: list[str]) -> None:
+    builder = Builder()
+    z = builder.input("z", TensorType("float64", (N, 4)))
+    joint = differentiate(builder.finish({"f": total(formula(z)).node}), ["f"], {"z": z.node})
+    graph = rewrite(seeded(joint.graph, joint.seeds["f"]), SIMPLIFY).graph
+    found = re.findall(r"(\w+)\(", text(graph, graph.outputs["d_z"]).replace("Slice(", ""))
+    assert found[: len(expected)] == expected
 
 
 def test_rewriting_again_changes_nothing() -> None:
