@@ -11,7 +11,7 @@ import autograd.numpy as np
 import autograd.scipy.special as special
 import numpy
 
-from tests.peers.numpy_table import diagonal, filled, numpy_table
+from tests.peers.numpy_table import diagonal, filled, numpy_table, window_places
 from tests.peers.peer import Peer
 
 
@@ -128,6 +128,9 @@ PEER = Peer(
         "where": _where,
         "broadcast_to": lambda x, *, shape: _spread(x, shape),
         "einsum": _einsum,
+        "overlap_add": lambda x, *, shape, axis, **steps: _scatter(
+            x, items=window_places(shape, size=x.shape[len(shape) :], axis=axis, **steps), shape=shape
+        ),
         "diag": _diag,
         "sum": _over_axes(np.sum),
         "prod": _over_axes(np.prod),

@@ -11,15 +11,14 @@ import jax.scipy.linalg
 import jax.scipy.special as special
 import numpy as np
 
-from tests.peers.numpy_table import filled, numpy_table
+from tests.peers.numpy_table import filled, numpy_table, window_places
 from tests.peers.peer import Peer
-
-jax.config.update("jax_enable_x64", True)
 
 
 def _value_and_grad(function: Callable[..., Any], point: Sequence[np.ndarray]) -> tuple[Any, Sequence[Any]]:
     differentiated = jax.value_and_grad(function, argnums=tuple(range(len(point))))
-    return jax.jit(differentiated, compiler_options=_QUICKLY)(*point)
+    with jax.enable_x64(True):
+        return jax.jit(differentiated, compiler_options=_QUICKLY)(*point)
 
 
 _QUICKLY = {
@@ -80,6 +79,10 @@ PEER = Peer(
         "scatter_add": _scatter,
         "scatter_along_axis": _scatter_along_axis,
         "broadcast_to": jnp.broadcast_to,
+        "overlap_add": lambda x, *, shape, axis, **steps: _scatter(
+            x, items=window_places(shape, size=x.shape[len(shape) :], axis=axis, **steps), shape=shape
+        ),
+        "cross": jnp.cross,
         "diag": jnp.diag,
         "solve": _solve,
         "cholesky": lambda x: jnp.linalg.cholesky(_lower_as_symmetric(x)),

@@ -253,7 +253,7 @@ def _argument(w: Writer) -> None:
 ALONG = (
     *("softmax(3 * tanh({0}), axis={1})", "log_softmax(3 * tanh({0}), axis={1})", "cumsum({0}, axis={1}) / 2"),
     *("cumprod(1.2 + tanh({0}), axis={1})", "exclusive_prod(1.2 + tanh({0}), axis={1})", "flip({0}, axis={1})"),
-    *("linear_recurrence(tanh({0}), {0}, axis={1})", "sort({0}, axis={1})"),
+    "sort({0}, axis={1})",
 )
 
 
@@ -267,6 +267,30 @@ def _recurrence(w: Writer) -> None:
     x = w.value(bool)
     y = w.value(lambda shape: shape == w.shapes[x])
     w.add(f"linear_recurrence(tanh({x}), {y})", w.shapes[x])
+
+
+def _scanned(w: Writer) -> None:
+    """A step along the first axis of one value, from the first row of another, with a third that it captures."""
+    x = w.value(bool)
+    rows = w.shapes[x][1:]
+    start = w.value(lambda shape: shape[1:] == rows and bool(shape))
+    captured = w.value(lambda shape: shape == rows, make=rows)
+    step = f"step{len(w.lines)}"
+    w.lines.append(f"def {step}(c, x):\n    return tanh(c * {captured} + x), c * x")
+    reverse = w.one_of(("", ", reverse=True"))
+    both = w.assign(f"scan({step}, tanh({start}[0]), {x}{reverse})", ())
+    del w.shapes[both]
+    w.add(f"{both}[0]", rows)
+    w.add(f"{both}[1]", w.shapes[x])
+
+
+def _windowed(w: Writer) -> None:
+    name = w.value(lambda shape: bool(shape) and max(shape) > 1, make=(4,))
+    shape = w.shapes[name]
+    axis = w.one_of([a for a, n in enumerate(shape) if n > 1])
+    stride = w.draw(st.integers(1, 2))
+    new = (*shape[:axis], (shape[axis] - 2 + stride) // stride, *shape[axis + 1 :], 2)
+    w.add(f"windows({name}, size=2, axis={axis}, stride={stride})", new)
 
 
 def _largest(w: Writer) -> None:
@@ -463,6 +487,13 @@ def _labelled(term: str, letters: dict[str, int], shape: Shape) -> dict[str, int
     return found
 
 
+def _crossed(w: Writer) -> None:
+    x, y = (w.value(lambda shape: shape[-1:] == (3,), make=(3,)) for _ in range(2))
+    shape = _broadcast(w.shapes[x], w.shapes[y])
+    if shape is not None:
+        w.add(f"cross(tanh({x}), {y})", shape)
+
+
 def _contracted(w: Writer) -> None:
     x = w.value(bool)
     y = w.value(lambda shape: bool(shape) and shape[0] == w.shapes[x][-1], make=(w.shapes[x][-1], 2))
@@ -559,7 +590,8 @@ def _held(w: Writer) -> None:
 
 MOVES = (
     *(partial(_elementwise, op=op) for op in ELEMENTWISE), *(_reduction,) * 8, _deviation, _argument, *(_along,) * 8,
-    _recurrence, _largest, *(_reshaped, _transposed, _spread_out, _axis_of_one, _padded, _joined, _split) * 2,
+    _recurrence, _scanned, _windowed, _crossed, _largest,
+    *(_reshaped, _transposed, _spread_out, _axis_of_one, _padded, _joined, _split) * 2,
     *(_bracketed_value,) * 5, _gathered, _gathered_twice, _picked, _taken_along, _coded, *(_product,) * 2,
     *(_einsum,) * 4, _contracted, _kronecker, *(_triangle, _diagonal) * 2, *(_matrix_function,) * 8, *(_solved,) * 2,
     _eigen, _singular, _orthogonal, _held,

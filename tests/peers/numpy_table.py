@@ -70,6 +70,10 @@ def numpy_table(np: ModuleType) -> Table:
         "cast": lambda x, *, dtype: x.astype(dtype),
         "random_uniform": lambda seed, *, shape, site, dtype: _generator(seed, site).random(shape),
         "random_normal": lambda seed, *, shape, site, dtype: _generator(seed, site).standard_normal(shape),
+        "windows": lambda x, **attrs: x[window_places(x.shape, **attrs)],
+        "cross": lambda x, y: np.stack(
+            [x[..., a] * y[..., b] - x[..., b] * y[..., a] for a, b in ((1, 2), (2, 0), (0, 1))], axis=-1
+        ),
         "exclusive_prod": lambda x, *, axis: _exclusive_prod(np, x, axis),
         "linear_recurrence": lambda a, b, *, axis: _linear_recurrence(np, a, b, axis),
     }
@@ -92,6 +96,20 @@ def diagonal(shape: tuple[int, ...], k: int) -> tuple[slice, slice]:
     rows, columns = max(-k, 0), max(k, 0)
     length = min(shape[0] - rows, shape[1] - columns)
     return slice(rows, rows + length), slice(columns, columns + length)
+
+
+def window_places(
+    shape: tuple[int, ...], *, size: Any, axis: Any, stride: Any, dilation: Any
+) -> tuple[numpy.ndarray, ...]:
+    """An index for each axis of a tensor, which together have the axes of its windows."""
+    count = len(shape) + len(size)
+    places = [numpy.arange(n).reshape([n if a == d else 1 for a in range(count)]) for d, n in enumerate(shape)]
+    for position, (d, width) in enumerate(zip(axis, size, strict=True)):
+        first = numpy.arange(0, shape[d] - (width - 1) * dilation[position], stride[position])
+        inside = numpy.arange(width) * dilation[position]
+        sizes = {d: len(first), len(shape) + position: width}
+        places[d] = (first[:, None] + inside).reshape([sizes.get(a, 1) for a in range(count)])
+    return tuple(places)
 
 
 def _generator(seed: Any, site: int) -> numpy.random.Generator:

@@ -12,6 +12,7 @@ import numpy as np
 from graphc.graph import Graph, Node
 from graphc.ops import OPS
 from graphc.ops.indexing import Slice
+from graphc.tensor_type import TupleType
 
 Table = Mapping[str, Callable[..., Any]]
 """From the name of an op to what it is in a library: a function of operands and attributes."""
@@ -83,18 +84,45 @@ def total_and_gradients(peer: Peer, problems: Sequence[Problem]) -> tuple[float,
 def evaluated(peer: Peer, problem: Problem, moved: Mapping[str, Any]) -> Any:
     """The loss, as the library's; what is moved is the library's already."""
     graph = problem.graph
-    found: dict[Node, Any] = {}
+    names = {node: str(node.attrs["name"]) for node in (*graph.inputs, *graph.params)}
+    given = {n: moved[name] if name in moved else peer.array(problem.values[name]) for n, name in names.items()}
+    return values_of(peer, graph, given)[graph.outputs["loss"]]
+
+
+def values_of(peer: Peer, graph: Graph, given: Mapping[Node, Any]) -> dict[Node, Any]:
+    """The value of each node, from those of the inputs."""
+    found = dict(given)
     for node in graph.nodes:
+        if node in found:
+            continue
+        operands = [found[operand] for operand in graph.operands(node)]
         attrs = {name: settled(value) for name, value in node.attrs.items()}
-        if node.op.name in ("input", "param"):
-            name = str(attrs["name"])
-            found[node] = moved[name] if name in moved else peer.array(problem.values[name])
-        elif not graph.operands(node):
+        if node.op.name == "scan":
+            found[node] = _scanned(peer, node, operands, **attrs)
+        elif not operands:
             found[node] = peer.array(np.asarray(_LEAVES[node.op.name](**attrs), dtype=node.tensor.dtype))
         else:
-            operands = _promoted(peer, node, [found[operand] for operand in graph.operands(node)])
-            found[node] = peer.table[node.op.name](*operands, **attrs)
-    return found[graph.outputs["loss"]]
+            found[node] = peer.table[node.op.name](*_promoted(peer, node, operands), **attrs)
+    return found
+
+
+def _scanned(
+    peer: Peer, node: Node, operands: Sequence[Any], *, step: Graph, carries: int, xs: int, length: int, reverse: bool
+) -> list[Any]:
+    """The steps one after the other, each by the library's functions."""
+    assert isinstance(node.type, TupleType)
+    carried, over, captured = operands[:carries], operands[carries : carries + xs], operands[carries + xs :]
+    rows: dict[int, list[Any]] = {}
+    for t in reversed(range(length)) if reverse else range(length):
+        given = dict(zip(step.inputs, [*carried, *(x[t] for x in over), *captured], strict=True))
+        values = values_of(peer, step, given)
+        outputs = [values[output] for output in step.outputs.values()]
+        rows[t] = [*outputs[carries:], *carried]
+        carried = outputs[:carries]
+    stacked = node.type.items[carries:]
+    if not rows:
+        return [*carried, *(peer.array(np.zeros(type.shape)) for type in stacked)]
+    return [*carried, *(peer.table["stack"](*(rows[t][k] for t in range(length)), axis=0) for k in range(len(stacked)))]
 
 
 def settled(value: Any) -> Any:

@@ -1,13 +1,13 @@
 """Random models in JAX, PyTorch and autograd.
 
-The models are the same in every run. Others: ``pytest tests/peers --hypothesis-profile=search``, which prints the seed
-of what it finds, for ``--hypothesis-seed=``.
+The models are the same in every run. ``pytest tests/peers --hypothesis-profile=search`` tries others, and says from which
+seed: ``--hypothesis-seed=`` with the profile tries these again. Of a failure the smallest model is printed.
 """
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 import graphc
@@ -16,8 +16,12 @@ from tests.peers.compared import check_against
 from tests.peers.installed import NAMES, installed, peer
 from tests.peers.models import MOVES, RandomModel, Writer, finished, models
 
-# Of gradients that are zero everywhere, and of labels that went with a statement that was too large.
-pytestmark = pytest.mark.filterwarnings("ignore::graphc.GraphcWarning")
+pytestmark = [
+    # Of gradients that are zero everywhere, and of labels that went with a statement that was too large.
+    pytest.mark.filterwarnings("ignore::graphc.GraphcWarning"),
+    # autograd's tanh has a derivative of 1 / cosh(x)**2.
+    pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning"),
+]
 
 COMPILED = ("jax",)
 """It takes a fifth of a second for a model, the others some milliseconds."""
@@ -45,7 +49,7 @@ def check(name: str, random: RandomModel) -> None:
     check_against(other, [model], [random.values])
 
 
-MADE_BY_RULES = {"scatter_slice", "scatter_add", "scatter_along_axis"}
+MADE_BY_RULES = {"overlap_add", "scatter_slice", "scatter_add", "scatter_along_axis"}
 """Ops of derivative rules, which no text names; `test_ops` has them."""
 WITHOUT_DERIVATIVE = {"param", "size", "array", "grad", "random_uniform", "random_normal"}
 
@@ -53,7 +57,7 @@ WITHOUT_DERIVATIVE = {"param", "size", "array", "grad", "random_uniform", "rando
 def test_random_models_are_over_the_whole_table() -> None:
     found: set[str] = set()
 
-    @settings(max_examples=15, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=15, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(st.data())
     def collect(data: st.DataObject) -> None:
         writer = Writer(data.draw)

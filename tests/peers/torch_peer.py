@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tests.peers.numpy_table import diagonal, expanded, filled
+from tests.peers.numpy_table import diagonal, expanded, filled, window_places
 from tests.peers.peer import Peer, Table
 
 torch.set_num_threads(1)
@@ -35,6 +35,10 @@ def _indexed(x: Tensor, items: Sequence[Any]) -> Tensor:
         settled.append(torch.full_like(index, item) if index is not None and isinstance(item, int) else item)
         axis += item is not None
     return x[tuple(settled)]
+
+
+def _tensors(places: Sequence[np.ndarray]) -> tuple[Tensor, ...]:
+    return tuple(map(torch.tensor, places))
 
 
 def _scatter(x: Tensor, *indices: Tensor, items: Any, shape: tuple[int, ...], unique: bool = False) -> Tensor:
@@ -194,6 +198,11 @@ _TABLE: Table = {
     "index": lambda x, *, items: _indexed(x, items),
     "gather": lambda x, *indices, items: _indexed(x, filled(items, indices)),
     "pick": lambda x, index: torch.take_along_dim(x, index[..., None], -1)[..., 0],
+    "windows": lambda x, **attrs: x[_tensors(window_places(x.shape, **attrs))],
+    "overlap_add": lambda x, *, shape, axis, **steps: _scatter(
+        x, items=_tensors(window_places(shape, size=x.shape[len(shape) :], axis=axis, **steps)), shape=shape
+    ),
+    "cross": lambda x, y: torch.linalg.cross(*torch.broadcast_tensors(x, y)),
     "one_hot": lambda labels, *, depth, dtype: torch.nn.functional.one_hot(labels, depth).to(torch.float64),
     "reshape": lambda x, *, shape: x.reshape(shape),
     "transpose": lambda x, *, axes: x.permute(axes),
