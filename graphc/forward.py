@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import TypeAlias, cast
 
-from graphc.autodiff import backpropagate, between, differentiable_operands, place_of, scaled, zeros
+from graphc.autodiff import backpropagate, between, differentiable_operands, place_of, scaled
 from graphc.builder import Builder
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.graph import Node
 from graphc.linearity import first_nonlinear
 from graphc.op import OPS
+from graphc.ops.axes import zeros
 from graphc.symbolic import partials
 from graphc.tensor_type import TupleType
 from graphc.value import Value

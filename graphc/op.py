@@ -62,10 +62,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class OpCall:
-    """What a NumPy text function knows of the node that it writes."""
+    """What a NumPy text function knows of the node that it writes; ``place`` is its model line, for errors."""
 
     type: Type
     operand_types: tuple[Type, ...]
+    place: str = ""
 
     @property
     def tensor(self) -> TensorType:

@@ -7,11 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from graphc.autodiff import apart, backpropagate, check_dependence, zeros
+from graphc.autodiff import apart, backpropagate, check_dependence
 from graphc.builder import Builder, rebuild
 from graphc.compiler import Layout, Model, compile, compile_graph
 from graphc.forward import push_forward
 from graphc.graph import Graph, Node
+from graphc.ops.axes import zeros
 from graphc.passes import run_pipeline, stabilise
 from graphc.provenance import Options
 from graphc.targets import losses_of, variables_of

@@ -219,7 +219,7 @@ def _without(shape: Shape, axes: Sequence[int], keepdims: bool) -> Shape:
     return tuple(1 if a in axes else n for a, n in enumerate(shape) if keepdims or a not in axes)
 
 
-REDUCTIONS = ("sum({0}{1})", "mean({0}{1})", "logsumexp(3 * tanh({0}){1})", "prod(1.5 + tanh({0}){1})")
+REDUCTIONS = ("sum({0}{1})", "mean({0}{1})", "logsumexp(3 * tanh({0}){1})", "prod(1 + tanh({0}) / 4{1})")
 SELECTIONS = ("max({0}{1})", "min({0}{1})", "var({0}{1})", "median({0}{1})", "norm({0}{1})")
 
 

@@ -1,7 +1,7 @@
 """Random models in JAX, PyTorch and autograd.
 
-The models are the same in every run. ``pytest tests/peers --hypothesis-profile=search`` tries others, and says from which
-seed: ``--hypothesis-seed=`` with the profile tries these again. Of a failure the smallest model is printed.
+The models are the same in every run. ``pytest tests/peers --hypothesis-profile=search`` tries others, and says from
+which seed: ``--hypothesis-seed=`` with the profile tries these again. Of a failure the smallest model is printed.
 """
 
 from __future__ import annotations
