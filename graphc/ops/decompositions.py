@@ -8,6 +8,7 @@ loss uses them the gradient is NaN, also where it would not depend on which were
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,12 @@ from numpy.typing import NDArray
 
 from graphc.errors import TypeRuleError
 from graphc.numpy_text import call
-from graphc.op import OPS, Condition, Op, Sample, define
+from graphc.op import OPS, Condition, Op, OpCall, Sample, define
 from graphc.ops import batch_rules
 from graphc.ops.axes import described, every_cotangent
 from graphc.ops.degenerate import distinct_from_zero, either, gaps, used_slices
 from graphc.ops.indexing import needed
-from graphc.ops.matrix_functions import cubic, like, read_triangle, refuse_non_square, transposed
+from graphc.ops.matrix_functions import cubic, dominant, like, placed, read_triangle, refuse_non_square, transposed
 from graphc.ops.operand_text import as_float
 from graphc.size import Size, at_least, smaller
 from graphc.tensor_type import TensorType, TupleType, shape_text
@@ -44,6 +45,10 @@ def _tensor(*shape: int) -> TensorType:
 
 def _part(y: Value, index: int) -> Value:
     return OPS["item"](y, index=index)
+
+
+def _finite(function: str, c: OpCall, x: ast.expr) -> ast.expr:
+    return call("_finite", function, as_float(c, x), *placed(c))
 
 
 # eigh
@@ -77,7 +82,7 @@ EIGH = define(
         "eigh",
         1,
         infer=_eigh_type,
-        numpy=lambda c, x: call("np.linalg.eigh", as_float(c, x)),
+        numpy=lambda c, x: call("np.linalg.eigh", _finite("eigh", c, x)),
         vjp=_eigh_vjp,
         flops=lambda y, x: 10 * x.size * x.shape[-1],
         convention="eigh reads the lower triangle of its operand, and its gradient is of that triangle; "
@@ -145,7 +150,7 @@ SVD = define(
         "svd",
         1,
         infer=_svd_type,
-        numpy=lambda c, x: call("np.linalg.svd", as_float(c, x), full_matrices=False),
+        numpy=lambda c, x: call("np.linalg.svd", _finite("svd", c, x), full_matrices=False),
         vjp=_svd_vjp,
         flops=lambda y, x: 20 * x.size * x.shape[-1],
         convention="svd' by vectors of singular values that are equal, or 0, up to rounding is NaN; "
@@ -172,6 +177,11 @@ def _qr_type(x: TensorType) -> TupleType:
     return TupleType((like(x, rows, columns), like(x, columns, columns)))
 
 
+def _square_type(r: TensorType) -> TensorType:
+    refuse_non_square("full_rank", r)
+    return like(r, *r.shape[-2:])
+
+
 def _qr_conditions(x: TensorType) -> list[Condition]:
     excess: Size = x.shape[-2] - x.shape[-1]
     return [needed(excess, 0)] if at_least(excess, 0) is None else []
@@ -183,19 +193,37 @@ def _qr_vjp(ct: Sequence[Value | None], y: Value, x: Value) -> tuple[Value]:
     of_q, of_r = every_cotangent(ct, y)
     turn = r @ transposed(of_r) - transposed(of_q) @ q
     mirrored = OPS["tril"](turn) + transposed(OPS["tril"](turn, k=-1))
-    return (transposed(OPS["solve"](r, transposed(of_q + q @ mirrored))),)
+    return (transposed(OPS["solve"](OPS["full_rank"](r), transposed(of_q + q @ mirrored))),)
 
+
+FULL_RANK = define(
+    Op(
+        "full_rank",
+        1,
+        infer=_square_type,
+        numpy=lambda c, r: call("_full_rank", as_float(c, r), *placed(c)),
+        vjp=lambda ct, y, r: (ct,),
+        linear=True,
+        flops=0,
+        samples=(
+            Sample((_tensor(3, 3),), domain=(-1.0, 1.0), made=dominant),
+            Sample((_tensor(2, 2, 2),), domain=(-1.0, 1.0), made=dominant),
+        ),
+        batching=batch_rules.unchanged("full_rank"),
+        doc="the triangle R of qr, of a matrix whose columns do not depend on each other",
+    )
+)
 
 QR = define(
     Op(
         "qr",
         1,
         infer=_qr_type,
-        numpy=lambda c, x: call("np.linalg.qr", as_float(c, x)),
+        numpy=lambda c, x: call("np.linalg.qr", _finite("qr", c, x)),
         vjp=_qr_vjp,
         flops=lambda y, x: cubic(y, x) * 4,
         conditions=_qr_conditions,
-        convention="qr'(columns that depend on each other up to rounding) raises numpy.linalg.LinAlgError",
+        convention="qr' and lstsq of columns that depend on each other up to rounding raise numpy.linalg.LinAlgError",
         samples=tuple(
             Sample((_tensor(*shape),), domain=(-1.0, 1.0), made=_graded)
             for shape in ((3, 3), (4, 2), (2, 3, 2), (1, 1))

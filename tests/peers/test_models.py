@@ -51,7 +51,7 @@ def check(name: str, random: RandomModel) -> None:
 
 MADE_BY_RULES = {"overlap_add", "scatter_slice", "scatter_add", "scatter_along_axis"}
 """Ops of derivative rules, which no text names; `test_ops` has them."""
-WITHOUT_DERIVATIVE = {"param", "size", "array", "grad", "random_uniform", "random_normal"}
+WITHOUT_DERIVATIVE = {"param", "size", "array", "grad", "random_uniform", "random_normal", "resolution"}
 
 
 def test_random_models_are_over_the_whole_table() -> None:

@@ -214,6 +214,7 @@ _TABLE: Table = {
     "concatenate": lambda *xs, axis: torch.cat(xs, axis),
     "stack": lambda *xs, axis: torch.stack(xs, axis),
     "split": lambda x, *, sections, axis: torch.tensor_split(x, sections, dim=axis),
+    "full_rank": lambda r: r,
     "item": lambda parts, *, index: parts[index],
     "einsum": lambda *xs, spec: torch.einsum(spec, *xs),
     "tensordot": lambda x, y, *, axes: torch.tensordot(x, y, dims=axes),
