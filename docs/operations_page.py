@@ -5,13 +5,11 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import sympy
 from sympy.calculus.util import continuous_domain
 
-import graphc
 from docs.markdown_text import NOTE, code, table
 from graphc.builder import Builder
 from graphc.frontends.calls import op_attributes
@@ -43,20 +41,18 @@ an infinity. Functions that start with an underscore are copied into the generat
 The NumPy text and the cotangents of the operands are those of one example, whose operands have the shapes given.
 
 {structural}
-## At kinks
+`scan(step, init, xs)` is written as a loop and differentiated by another scan: see
+[the language](language.md#loops-over-steps).
 
-What graphc gives where a function has no derivative, or where a formula is undefined though the function is not, beside
-what PyTorch, JAX and autograd give. graphc's column was computed when this page was written. The other columns were
-measured once, with the gradient functions of the three libraries.
-
-{kinks}
+What holds where a function has no derivative is compared with PyTorch, JAX and autograd in
+[Conventions](conventions.md).
 """
 
 
 def operations_page() -> str:
     """The page of operations."""
     elementwise_ops = [op for op in OPS.values() if op.elementwise is not None]
-    structural = [op for op in OPS.values() if op.elementwise is None and op.samples]
+    structural = [op for op in OPS.values() if op.elementwise is None and op.samples and not op.higher_order]
     return OPERATIONS.format(
         note=NOTE,
         elementwise=table(
@@ -67,7 +63,6 @@ def operations_page() -> str:
             ["operation", "is", "example", "NumPy", "cotangents of the operands", "convention"],
             [*map(_structural_row, structural)],
         ),
-        kinks=table(["case", "graphc", "PyTorch", "JAX", "autograd"], [*map(_kink_row, KINKS)]),
     )
 
 
@@ -223,73 +218,3 @@ class _Plain(ast.NodeTransformer):
 def _shown(text: ast.expr) -> str:
     copied = ast.parse(ast.unparse(ast.Expression(_Plain().visit(ast.fix_missing_locations(text)))), mode="eval")
     return ast.unparse(copied)
-
-
-@dataclass(frozen=True)
-class Kink:
-    """A point where peers may differ: a model, the point, and what the others give there."""
-
-    case: str
-    model: str
-    at: Mapping[str, object]
-    torch: str
-    jax: str
-    autograd: str
-
-
-_V = "v: Input[{}]\nf: Output = {}"
-
-KINKS = (
-    Kink("`abs'(0)`", "abs(x)", {"x": 0.0}, "0", "1", "0"),
-    Kink("`sign'(0)`", "sign(x) + 0 * x", {"x": 0.0}, "0", "0", "0"),
-    Kink("`floor'(0.5)`", "floor(x) + 0 * x", {"x": 0.5}, "0", "0", "0"),
-    Kink("`relu'(0)`, for the others `where(x > 0, x, 0)`", "relu(x)", {"x": 0.0}, "0", "0", "0"),
-    Kink("`maximum(x, 0)'` at 0", "maximum(x, 0)", {"x": 0.0}, "0.5", "0.5", "0.5"),
-    Kink("`maximum(x, x)'` at 1", "maximum(x, x)", {"x": 1.0}, "1", "1", "1"),
-    Kink("`max` of 1, 2, 2", _V.format(3, "max(v)"), {"v": [1.0, 2, 2]}, "0, 0.5, 0.5", "0, 0.5, 0.5", "0, 0.5, 0.5"),
-    Kink(
-        "`clip(x, 0, 1)'` at 0, 1, -1, 2",
-        _V.format(4, "sum(clip(v, 0, 1))"),
-        {"v": [0.0, 1, -1, 2]},
-        "1, 1, 0, 0",
-        "0.5, 0.5, 0, 0",
-        "0, 0, 0, 0",
-    ),
-    Kink("`sqrt'(0)`", "sqrt(x)", {"x": 0.0}, "inf", "inf", "inf"),
-    Kink("`sqrt(x**2)'` at 0", "sqrt(x**2)", {"x": 0.0}, "nan", "nan", "nan"),
-    Kink("`x**2` at 0", "x**2", {"x": 0.0}, "0", "0", "0"),
-    Kink("`x**0` at 0", "x**0", {"x": 0.0}, "0", "0", "0"),
-    Kink("`x**0.5` at 0", "x**0.5", {"x": 0.0}, "inf", "inf", "inf"),
-    Kink("`x**y` at (0, 2), by x and y", "x**y", {"x": 0.0, "y": 2.0}, "0, 0", "0, 0", "0, 0"),
-    Kink("`x**y` at (-2, 3), by x and y", "x**y", {"x": -2.0, "y": 3.0}, "12, nan", "12, nan", "12, nan"),
-    Kink("`prod` of 0, 2, 3", _V.format(3, "prod(v)"), {"v": [0.0, 2, 3]}, "6, 0, 0", "6, 0, 0", "nan, 0, 0"),
-    Kink("`prod` of 0, 0, 3", _V.format(3, "prod(v)"), {"v": [0.0, 0, 3]}, "0, 0, 0", "0, 0, 0", "nan, nan, 0"),
-    Kink("`where(x > 0, log(x), 0)'` at 0", "where(x > 0, log(x), 0)", {"x": 0.0}, "nan", "nan", "nan"),
-    Kink("`where(x > 0, sqrt(x), 0)'` at 0", "where(x > 0, sqrt(x), 0)", {"x": 0.0}, "nan", "nan", "nan"),
-    Kink("`atan2` at (0, 0)", "atan2(x, y)", {"x": 0.0, "y": 0.0}, "0, 0", "nan, nan", "nan, nan"),
-    Kink("`log(1 + exp(x))'` at 800", "log(1 + exp(x))", {"x": 800.0}, "nan", "nan", "nan"),
-    Kink("`1 / (1 + exp(-x))'` at -800", "1 / (1 + exp(-x))", {"x": -800.0}, "nan", "nan", "nan"),
-    Kink(
-        "`log(sum(exp(v)))` at 1000, 1000",
-        _V.format(2, "log(sum(exp(v)))"),
-        {"v": [1000.0, 1000.0]},
-        "nan, nan",
-        "nan, nan",
-        "nan, nan",
-    ),
-    Kink(
-        "`logsumexp` at 1000, -inf",
-        _V.format(2, "logsumexp(v)"),
-        {"v": [1000.0, -np.inf]},
-        "1, 0",
-        "1, 0",
-        "1, 0",
-    ),
-)
-
-
-def _kink_row(kink: Kink) -> list[str]:
-    with np.errstate(all="ignore"):
-        _, gradients = graphc.compile(kink.model).value_and_grad(**{n: np.asarray(v) for n, v in kink.at.items()})
-    found = ", ".join(f"{number:g}" for gradient in gradients.values() for number in np.ravel(gradient) + 0.0)
-    return [kink.case, found, kink.torch, kink.jax, kink.autograd]

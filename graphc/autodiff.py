@@ -6,10 +6,11 @@ Unbroadcasting, summing at fan-out, symbolic zeros and skipping what reaches no 
 
 from __future__ import annotations
 
+import functools
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from itertools import pairwise
 from typing import cast
@@ -17,13 +18,15 @@ from typing import cast
 from graphc.builder import Builder, Step, rebuild
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
+from graphc.finite import Finiteness
 from graphc.graph import Graph, Node
-from graphc.guards import Guard, chosen, fitting, guarded, is_finite, through, united
-from graphc.op import OPS
+from graphc.guards import Guard, chosen, fitting, guarded, is_uniform, multiplied, through, united
+from graphc.op import OPS, Conventions
 from graphc.ops.axes import unbroadcast, zeros
+from graphc.rewrite.engine import Firing
 from graphc.symbolic import partials
 from graphc.tensor_type import TupleType
-from graphc.value import Operand, Value
+from graphc.value import Value
 
 Edge = tuple[Node, int]
 """An operand edge: the user and the operand's position."""
@@ -43,11 +46,14 @@ class Cotangents:
         From each edge (user, operand position) to what flows back along it; a node's cotangent is their sum.
     zero : tuple of str
         The variables whose gradient is zero by convention: every path runs through a piecewise constant op.
+    guarded : tuple of Firing
+        Where the engine selects instead of multiplying, so that no infinity of a branch not taken gets in.
     """
 
     nodes: Mapping[Node, Node]
     contributions: Mapping[Edge, Node]
     zero: tuple[str, ...] = ()
+    guarded: tuple[Firing, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class Joint:
         From the name of each variable to the output that is its gradient.
     nodes : mapping of Node to Node
         From the nodes of the forward graph to their copies in ``graph``.
-    cotangents, contributions, zero
+    cotangents, contributions, zero, guarded
         See `Cotangents`; keys and values are nodes of ``graph``.
     """
 
@@ -75,6 +81,7 @@ class Joint:
     cotangents: Mapping[Node, Node]
     contributions: Mapping[Edge, Node]
     zero: tuple[str, ...]
+    guarded: tuple[Firing, ...]
 
 
 def differentiate(
@@ -84,6 +91,7 @@ def differentiate(
     *,
     check: bool = True,
     distinct: Iterable[Node] = (),
+    conventions: Conventions = "graphc",
 ) -> Joint:
     """The joint graph: the forward graph and the vector-Jacobian product of some of its outputs.
 
@@ -99,6 +107,8 @@ def differentiate(
         rewriting disconnected has a gradient of zero.
     distinct : iterable of Node
         Nodes that stay apart from equal ones, as the variables do; all of them for a graph that is shown as written.
+    conventions : {"graphc", "torch", "jax"}
+        Whose derivatives hold at kinks.
 
     Raises
     ------
@@ -113,7 +123,7 @@ def differentiate(
     taken = {str(node.attrs["name"]) for node in (*graph.inputs, *graph.params)}
     seeds = {name: _seed(builder, name, mapping[graph.outputs[name]], taken) for name in outputs}
     pairs = [(mapping[graph.outputs[name]], seed) for name, seed in seeds.items()]
-    found = backpropagate(builder, pairs, wrt)
+    found = backpropagate(builder, pairs, wrt, conventions=conventions)
     gradients = {name: f"d_{name}" for name in wrt}
     results = {gradients[name]: found.nodes[node] for name, node in wrt.items()}
     joined = builder.finish({**{name: mapping[node] for name, node in graph.outputs.items()}, **results}, doc=graph.doc)
@@ -126,10 +136,17 @@ def differentiate(
         cotangents={node: ct for node, ct in found.nodes.items() if node in live and ct in live},
         contributions={edge: ct for edge, ct in found.contributions.items() if edge[0] in live and ct in live},
         zero=found.zero,
+        guarded=found.guarded,
     )
 
 
-def backpropagate(builder: Builder, outputs: Sequence[tuple[Node, Node]], variables: Mapping[str, Node]) -> Cotangents:
+def backpropagate(
+    builder: Builder,
+    outputs: Sequence[tuple[Node, Node]],
+    variables: Mapping[str, Node],
+    *,
+    conventions: Conventions = "graphc",
+) -> Cotangents:
     """Add the cotangents of some nodes to a graph under construction.
 
     Parameters
@@ -139,8 +156,11 @@ def backpropagate(builder: Builder, outputs: Sequence[tuple[Node, Node]], variab
         Nodes to differentiate, each with its cotangent.
     variables : mapping of str to Node
         A variable that no cotangent reaches gets zeros; `check_dependence` tells whether that is right.
+    conventions : {"graphc", "torch", "jax"}
+        Whose derivatives hold at kinks.
     """
     schedule = between(builder, [node for node, _ in outputs], variables.values())
+    run = _Reverse(builder, conventions, set(schedule), Finiteness(builder.operands))
     parts: dict[Node, list[Part]] = {}
     guards: dict[Node, list[Guard]] = {}
     for node, seed in outputs:
@@ -148,7 +168,6 @@ def backpropagate(builder: Builder, outputs: Sequence[tuple[Node, Node]], variab
         guards.setdefault(node, []).append(None)
     cotangents: dict[Node, Node] = {}
     contributions: dict[Edge, Node] = {}
-    active = set(schedule)
     for node in reversed(schedule):
         if node not in parts:
             continue
@@ -157,16 +176,40 @@ def backpropagate(builder: Builder, outputs: Sequence[tuple[Node, Node]], variab
             if isinstance(ct, Value):
                 cotangents[node] = ct.node
                 builder.name(ct.node, *(f"d_{name}" for name in builder.names.get(node, {})))
-            guard = united(guards.pop(node))
-            for position, part in _operand_cotangents(builder, node, ct, active, guard):
+            for position, part, guard in _operand_cotangents(run, node, ct, united(guards.pop(node))):
                 operand = builder.operands(node)[position]
                 contributions[node, position] = part[1]
                 parts.setdefault(operand, []).append(part)
-                guards.setdefault(operand, []).append(_operand_guard(builder, node, position, guard))
+                guards.setdefault(operand, []).append(guard)
     zero = tuple(name for name, node in variables.items() if node not in cotangents)
     for name in zero:
         cotangents[variables[name]] = zeros(builder, variables[name].tensor).node
-    return Cotangents(cotangents, contributions, zero)
+    return Cotangents(cotangents, contributions, zero, tuple(run.guarded))
+
+
+@dataclass(frozen=True)
+class _Reverse:
+    """What a reverse pass works with, and where it put guards."""
+
+    builder: Builder
+    conventions: Conventions
+    active: Set[Node]
+    finite: Finiteness
+    guarded: dict[Firing, None] = field(default_factory=dict)
+
+    def select(self, node: Node, guard: Guard, ct: Value, sent: Value, *, loose: bool) -> Value:
+        """What a node sends to an operand, or the operand that it needs for that, zero where a guard is."""
+        found = guarded(guard, ct, sent, loose=loose)
+        if found is not sent:
+            self.note(node, guard)
+        return found
+
+    def note(self, node: Node, guard: Guard) -> None:
+        """Record that a node is guarded."""
+        branch = any(not choice.loose for choice in guard or ())
+        what = "the branch of where that is not taken" if branch else "0 from being multiplied by infinity"
+        span = next(iter(self.builder.spans.get(node, ())), None)
+        self.guarded[Firing(f"guarded {what}: {node.op.name}", span)] = None
 
 
 def check_dependence(graph: Graph | Builder, outputs: Sequence[Node], variables: Mapping[str, Node]) -> None:
@@ -237,60 +280,66 @@ def carries_cotangent(node: Node) -> bool:
 
 
 def _operand_cotangents(
-    builder: Builder, node: Node, ct: Value | tuple[Value | None, ...], active: set[Node], guard: Guard
-) -> list[tuple[int, Part]]:
-    operands = builder.operands(node)
-    wanted = [p for p in reversed(differentiable_operands(node, operands)) if operands[p] in active]
+    run: _Reverse, node: Node, ct: Value | tuple[Value | None, ...], guard: Guard
+) -> list[tuple[int, Part, Guard]]:
+    """What a node sends to its operands, and where that may differ from zero."""
+    operands = run.builder.operands(node)
+    wanted = [p for p in reversed(differentiable_operands(node, operands)) if operands[p] in run.active]
     if not wanted:
         return []
     if node.op is OPS["item"]:
         assert isinstance(ct, Value)
-        return [(0, (cast(int, node.attrs["index"]), ct.node))]
+        part = cast(int, node.attrs["index"]), ct.node
+        return [(0, part, through(run.builder, guard, node, ct, 0))]
+    sent = _elementwise_cotangents if node.op.elementwise is not None else _structural_cotangents
+    return [(p, (None, value.node), below) for p, value, below in sent(run, node, ct, guard, wanted)]
+
+
+def _structural_cotangents(
+    run: _Reverse, node: Node, ct: Value | tuple[Value | None, ...], guard: Guard, wanted: Sequence[int]
+) -> Iterator[tuple[int, Value, Guard]]:
+    assert node.op.vjp is not None, f"{node.op} has no derivative rule"
+    builder, operands = run.builder, run.builder.operands(node)
     values = [builder.value(operand) for operand in operands]
-    if node.op.elementwise is not None:
-        assert isinstance(ct, Value)
-        found = {p: _elementwise_cotangent(builder, node, ct, values, p, guard) for p in wanted}
-    else:
-        assert node.op.vjp is not None, f"{node.op} has no derivative rule"
-        # The rule of an op that holds graphs differentiates these with this very engine.
-        given = {"engine": backpropagate} if node.op.higher_order else {}
-        results = node.op.vjp(ct, builder.value(node), *values, **node.attrs, **given)
-        found = {p: results[p] for p in wanted}
-        if isinstance(ct, Value) and not node.op.linear:
-            kept = through(guard, False)
-            found = {p: value and guarded(kept, ct, value) for p, value in found.items()}
-    return [(p, (None, value.node)) for p, value in found.items() if value is not None]
+    below = {p: through(builder, guard, node, ct, p) for p in differentiable_operands(node, operands)}
+    product = len(operands) > 1 and node.op.apart is not None and not is_uniform(guard)
+    if product and not node.op.linear and isinstance(ct, Value):
+        # What stands where nothing is taken meets cotangents that are zero, in sums over what is taken too.
+        for p, branch in below.items():
+            values[p] = run.select(node, branch, values[p], values[p], loose=run.finite.may_fail(operands[p]))
+    # The rule of an op that holds graphs differentiates these with this very engine.
+    given = {"engine": functools.partial(backpropagate, conventions=run.conventions)} if node.op.higher_order else {}
+    found = node.op.vjp(ct, builder.value(node), *values, **node.attrs, **given)
+    for p in wanted:
+        value = found[p]
+        if value is None:
+            continue
+        if not (node.op.linear or product) and isinstance(ct, Value):
+            value = run.select(node, below[p], value, value, loose=run.finite.may_fail(operands[p]))
+        yield p, value, below[p]
 
 
-def _operand_guard(builder: Builder, node: Node, position: int, guard: Guard) -> Guard:
-    """Where the cotangent that a node sends to an operand may differ from zero."""
-    operands = builder.operands(node)
-    if node.op is OPS["where"]:
-        guard = chosen(guard, operands[0], position == 1)
-    if node.op.elementwise is None:
-        return through(guard, node.op.linear)
-    return fitting(guard, operands[position].tensor.shape)
-
-
-def _elementwise_cotangent(
-    builder: Builder, node: Node, ct: Value, operands: Sequence[Value], p: int, guard: Guard
-) -> Value | None:
-    partial = partials(node.op)[p]
-    if partial is None:
-        return None
-    if node.op is OPS["where"]:
-        # Selected, not multiplied by the condition: the cotangent of the branch that was taken may be infinite.
-        return unbroadcast(OPS["where"](operands[0], *((ct, 0) if p == 1 else (0, ct))), operands[p].type)
-    factor = partial(builder.value(node), *operands)
-    sent = scaled(ct, factor)
-    return unbroadcast(sent if is_finite(factor) else guarded(guard, ct, sent), operands[p].type)
-
-
-def scaled(ct: Value, factor: Operand) -> Value:
-    """A cotangent or tangent times a partial, which may be the number 1 or -1."""
-    if isinstance(factor, (int, float)) and factor in (1, -1):
-        return ct if factor == 1 else -ct
-    return ct * factor
+def _elementwise_cotangents(
+    run: _Reverse, node: Node, ct: Value | tuple[Value | None, ...], guard: Guard, wanted: Sequence[int]
+) -> Iterator[tuple[int, Value, Guard]]:
+    assert isinstance(ct, Value)
+    operands = [run.builder.value(operand) for operand in run.builder.operands(node)]
+    slopes = partials(node.op, run.conventions)
+    for p in wanted:
+        partial = slopes[p]
+        if partial is None:
+            continue
+        if node.op is OPS["where"]:
+            # Selected, not multiplied by the condition: the cotangent of the branch that was taken may be infinite.
+            sent = OPS["where"](operands[0], *((ct, 0) if p == 1 else (0, ct)))
+            below = chosen(guard, operands[0].node, p == 1)
+        else:
+            factor = partial(run.builder.value(node), *operands)
+            sent, below = multiplied(run.finite, ct, factor, guard, operands)
+            if sent.node is not ct.node and sent.node.op is OPS["where"]:
+                run.note(node, guard)
+        type = operands[p].type
+        yield p, unbroadcast(sent, type), fitting(below, type.shape)
 
 
 def _collected(builder: Builder, node: Node, parts: Sequence[Part]) -> Value | tuple[Value | None, ...]:

@@ -14,6 +14,7 @@ import click
 if TYPE_CHECKING:
     from graphc.compiler import Model
     from graphc.diagnostics import Diagnostic
+    from graphc.op import Conventions
     from graphc.tensor_type import DType
 
 
@@ -25,7 +26,10 @@ class Target(TypedDict, total=False):
     dtype: DType
     no_gradient: bool
     training: bool
+    conventions: Conventions
     with_: str | None
+    of: str | None
+    sizes: Sequence[str]
 
 
 def compiled(file: str | None, expression: str | None, target: Target) -> tuple[Sequence[Diagnostic], Model | None]:
@@ -36,6 +40,7 @@ def compiled(file: str | None, expression: str | None, target: Target) -> tuple[
     # They are printed from the model, in the style asked for.
     warnings.simplefilter("ignore", GraphcWarning)
     wrt = target.get("wrt")
+    sizes = _sizes(target.get("sizes", ()))
     try:
         model = compile(
             _source(file, expression),
@@ -44,11 +49,25 @@ def compiled(file: str | None, expression: str | None, target: Target) -> tuple[
             dtype=target.get("dtype", "float64"),
             gradient=not target.get("no_gradient", False),
             training=target.get("training", True),
+            conventions=target.get("conventions", "graphc"),
             with_=[name.strip() for name in (target.get("with_") or "").split(",") if name.strip()],
+            of=target.get("of"),
+            sizes=sizes,
         )
     except GraphcError as error:
         return error.diagnostics, None
     return model.warnings, model
+
+
+def _sizes(given: Sequence[str]) -> dict[str, int]:
+    """Numbers for free sizes, each ``N=10``; several may stand in one, with commas."""
+    found = {}
+    for text in (part.strip() for whole in given for part in whole.split(",")):
+        name, _, number = text.partition("=")
+        if not (name.strip() and number.strip().isdecimal()):
+            raise click.UsageError(f"expected a size such as N=10 for --size, found {text}")
+        found[name.strip()] = int(number)
+    return found
 
 
 def load(file: str | None, expression: str | None, style: str, target: Target) -> Model:

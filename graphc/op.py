@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from graphc.value import Operand, Value
 
 Coercion = Literal["number", "float", "compare", "logical", "where"]
+Conventions = Literal["graphc", "torch", "jax"]
+"""Whose choice of derivative holds where a function has none."""
+CONVENTIONS: tuple[Conventions, ...] = ("graphc", "torch", "jax")
+Need = Literal["any", "nonzero", "nonnegative", "positive", "no"]
+"""What an operand has to be for a finite result: ``any`` number, or ``no`` number is known to do."""
+Partials = tuple["Callable[..., Value | int | float] | None", ...]
+"""``partial(y, *operands)`` per operand, ``y`` the result; None for a partial that is zero wherever it exists."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +41,26 @@ class Elementwise:
         What operands become: ``number`` (promoted; bool alone counts as integer), ``float``, ``compare`` (bool result),
         ``logical`` (bool operands and result), ``where`` (bool condition, then numbers).
     partials : tuple of callable, optional
-        ``partial(y, *operands)`` per operand, ``y`` the result; None instead of a callable for a partial that is zero
-        wherever it exists. Left out, SymPy derives them.
+        Left out, SymPy derives them.
     domain : tuple of (low, high)
         Where tests sample each operand.
+    needs : tuple of str
+        What each operand has to be for the result to be finite, unless it overflows; any number when empty.
     """
 
     math: Callable[..., sympy.Expr]
     coercion: Coercion = "number"
-    partials: tuple[Callable[..., Value | int] | None, ...] | None = None
+    partials: Partials | None = None
     domain: tuple[tuple[float, float], ...] = ()
+    needs: tuple[Need, ...] = ()
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """What an elementwise op does at kinks under other conventions than graphc's: as printed, and its partials."""
+
+    convention: str
+    partials: Partials
 
 
 @dataclass(frozen=True)
@@ -107,7 +124,8 @@ class Op:
         giving an ``ast.expr`` (``call`` is an `OpCall`). A name that starts with ``_`` is a function of
         `graphc.backends.runtime`.
     vjp : callable, optional
-        ``vjp(cotangent, result, *operands, **attrs)`` gives one cotangent per operand, None where there is none.
+        ``vjp(cotangent, result, *operands, **attrs)`` gives one cotangent per operand, None where there is none. Of
+        an op with several results it is given one cotangent for each, None for those that nobody uses.
         Elementwise ops have none of their own: the engine uses their partials.
     differentiable : tuple of int, optional
         The positions of the operands that it can send a cotangent to; None for every float operand.
@@ -117,6 +135,12 @@ class Op:
         order and defaults.
     commutative, linear : bool
         Whether operands may be exchanged; whether the result is linear in all operands taken together.
+    nonnegative : bool
+        Whether no element of the result is negative.
+    apart : callable, optional
+        ``apart(*operand_types, **attrs)`` tells, for each axis of each operand, the axis of the result along which
+        elements do not mix: each works on its own index there. None where they do. Without it, any may mix. Of several
+        operands the op is a product: its VJP at operands that are 0 is finite.
     flops : int or callable
         Per element of the result, or ``flops(result_type, *operand_types)``. 0 is a view.
     conditions : callable, optional
@@ -132,14 +156,15 @@ class Op:
         the operands that move, by position. Left out, forward mode transposes the VJP.
     higher_order : bool
         Whether attributes hold graphs (`scan`). The rules of such an op are given, as the keyword ``engine``, the
-        transformation that they are part of, to apply it to these graphs; its VJP is given None for the cotangent of a
-        result that nobody uses, and its batching rule gives one value per result.
+        transformation that they are part of, to apply it to these graphs; its batching rule gives one value per result.
     label : str
         What pictures write in the node; the name when empty.
     implicit : bool
         Whether formulas leave it out: broadcasting and casts.
     convention : str
         What holds at kinks, as printed in module headers.
+    alternatives : mapping of str to Alternative
+        What holds there instead, by the conventions under which another derivative is chosen.
     samples : tuple of Sample
         Where generic tests try a structural op.
     doc : str
@@ -160,6 +185,8 @@ class Op:
     normalize: Callable[..., dict[str, object]] | None = None
     commutative: bool = False
     linear: bool = False
+    nonnegative: bool = False
+    apart: Callable[..., Sequence[tuple[int | None, ...]]] | None = None
     flops: int | Callable[..., Size] = 1
     conditions: Callable[..., Sequence[Condition]] | None = None
     limits: Callable[..., Mapping[int, Size]] | None = None
@@ -169,6 +196,7 @@ class Op:
     label: str = ""
     implicit: bool = False
     convention: str = ""
+    alternatives: Mapping[Conventions, Alternative] = field(default_factory=dict)
     samples: tuple[Sample, ...] = ()
     doc: str = ""
     body: Graph | None = None
@@ -185,6 +213,11 @@ class Op:
 
     def __repr__(self) -> str:
         return f"Op({self.name})"
+
+    def convention_under(self, conventions: Conventions) -> str:
+        """What holds at kinks under these conventions."""
+        found = self.alternatives.get(conventions)
+        return self.convention if found is None else found.convention
 
     @property
     def cheap(self) -> bool:
@@ -215,13 +248,16 @@ def elementwise(
     numpy: str,
     *,
     coercion: Coercion = "number",
-    partials: tuple[Callable[..., Value | int] | None, ...] | None = None,
+    partials: Partials | None = None,
     domain: tuple[tuple[float, float], ...] | None = None,
     commutative: bool = False,
     linear: bool = False,
+    nonnegative: bool = False,
+    needs: tuple[Need, ...] = (),
     flops: int = 1,
     label: str = "",
     convention: str = "",
+    alternatives: Mapping[Conventions, Alternative] | None = None,
     doc: str = "",
 ) -> Op:
     """Declare an elementwise op; see `Elementwise` and `Op` for the arguments.
@@ -229,7 +265,7 @@ def elementwise(
     The number of operands is that of ``math``'s parameters after ``sympy``.
     """
     arity = math.__code__.co_argcount - 1
-    rule = Elementwise(math, coercion, partials, domain or ((-3.0, 3.0),) * arity)
+    rule = Elementwise(math, coercion, partials, domain or ((-3.0, 3.0),) * arity, needs)
     return Op(
         name=name,
         arity=arity,
@@ -238,9 +274,11 @@ def elementwise(
         elementwise=rule,
         commutative=commutative,
         linear=linear,
+        nonnegative=nonnegative,
         flops=flops,
         label=label,
         convention=convention,
+        alternatives=alternatives or {},
         doc=doc,
     )
 

@@ -9,6 +9,7 @@ from graphc.autodiff import apart, backpropagate, check_dependence, differentiat
 from graphc.builder import Builder, rebuild
 from graphc.gradient_rules import without_rules
 from graphc.graph import Graph, Node, subgraphs
+from graphc.op import Conventions
 from graphc.partition import Split, extract, partition
 from graphc.rewrite.engine import Firing, rewrite
 from graphc.rewrite.scans import has_scans, tidy_scans
@@ -28,7 +29,7 @@ class Compiled:
     value_and_grad : Graph or None
         Outputs are the loss, then ``d_<variable>``; None when the loss is not one scalar.
     firings : tuple of Firing
-        The rules that fired, and where.
+        The rules that fired and the guards of gradients, and where.
     zero : tuple of str
         The variables whose gradient is zero by convention.
     together : Graph or None
@@ -43,7 +44,9 @@ class Compiled:
     together: Graph | None = None
 
 
-def run_pipeline(raw: Graph, losses: Sequence[str], variables: Mapping[str, Node]) -> Compiled:
+def run_pipeline(
+    raw: Graph, losses: Sequence[str], variables: Mapping[str, Node], conventions: Conventions = "graphc"
+) -> Compiled:
     """Compile a raw graph.
 
     Parameters
@@ -54,6 +57,8 @@ def run_pipeline(raw: Graph, losses: Sequence[str], variables: Mapping[str, Node
         The outputs to differentiate; none for a forward-only program.
     variables : mapping of str to Node
         What to differentiate with respect to.
+    conventions : {"graphc", "torch", "jax"}
+        Whose derivatives hold at kinks.
 
     Raises
     ------
@@ -61,12 +66,12 @@ def run_pipeline(raw: Graph, losses: Sequence[str], variables: Mapping[str, Node
         GC301, GC302 when no gradient reaches a variable.
     """
     check_dependence(raw, [raw.outputs[name] for name in losses], variables)
-    stabilised, variables, firings = stabilise(raw, variables)
+    stabilised, variables, firings = stabilise(raw, variables, conventions)
     simplified, fired = simplify(stabilised)
     singles = {name: _single(simplified, name) for name in simplified.outputs}
     if not losses:
         return Compiled(singles, None, None, (*firings, *fired), together=simplified)
-    joint = differentiate(stabilised, losses, variables, check=False)
+    joint = differentiate(stabilised, losses, variables, check=False, conventions=conventions)
     seeds = [str(seed.attrs["name"]) for seed in joint.seeds.values()]
     whole, fired = simplify(joint.graph)
     split = partition(whole, list(raw.outputs), seeds)
@@ -74,7 +79,7 @@ def run_pipeline(raw: Graph, losses: Sequence[str], variables: Mapping[str, Node
     if len(losses) == 1 and not raw.outputs[losses[0]].tensor.shape:
         seeded = _seeded(joint.graph, joint.seeds[losses[0]], [losses[0], *joint.gradients.values()])
         value_and_grad, _ = simplify(seeded)
-    return Compiled(singles, split, value_and_grad, (*firings, *fired), joint.zero)
+    return Compiled(singles, split, value_and_grad, (*firings, *joint.guarded, *fired), joint.zero)
 
 
 def simplify(graph: Graph) -> tuple[Graph, tuple[Firing, ...]]:
@@ -89,6 +94,11 @@ def simplify(graph: Graph) -> tuple[Graph, tuple[Firing, ...]]:
     return tidy_scans(again.graph), (*found.firings, *again.firings)
 
 
+def simplified(graph: Graph, conventions: Conventions = "graphc") -> Graph:
+    """A graph after the rules of stability and simplification, with nothing to differentiate any more."""
+    return simplify(stabilise(graph, {}, conventions)[0])[0]
+
+
 def _single(graph: Graph, name: str) -> Graph:
     """What one output needs."""
     found = extract(graph, {name: graph.outputs[name]}, unused=False)
@@ -98,7 +108,9 @@ def _single(graph: Graph, name: str) -> Graph:
     return extract(tidied, tidied.outputs, unused=False)
 
 
-def stabilise(raw: Graph, variables: Mapping[str, Node]) -> tuple[Graph, dict[str, Node], tuple[Firing, ...]]:
+def stabilise(
+    raw: Graph, variables: Mapping[str, Node], conventions: Conventions = "graphc"
+) -> tuple[Graph, dict[str, Node], tuple[Firing, ...]]:
     """Apply the stability rules and expand derivatives that the model asks for.
 
     Rules do not look through a variable, nor through what ``grad`` differentiates with respect to, so these stay
@@ -114,9 +126,9 @@ def stabilise(raw: Graph, variables: Mapping[str, Node]) -> tuple[Graph, dict[st
     protect = list(dict.fromkeys([*variables.values(), *asked]))
     stable = rewrite(raw, STABILISE, protect=protect)
     kept = {node: stable.mapping[node] for node in protect if node in stable.mapping}
-    graph, mapping = expand_gradients(stable.graph, kept.values())
+    graph, mapping, guarded = expand_gradients(stable.graph, kept.values(), conventions)
     found = {name: mapping[kept[node]] for name, node in variables.items() if node in kept}
-    return graph, {**variables, **found}, stable.firings
+    return graph, {**variables, **found}, (*stable.firings, *guarded)
 
 
 def _check_gradients(graph: Graph) -> None:
@@ -131,7 +143,9 @@ def _check_gradients(graph: Graph) -> None:
                 check_dependence(raw, [loss], {raw.name(variable) or f"the {variable.op.name}": variable})
 
 
-def expand_gradients(graph: Graph, variables: Iterable[Node] = ()) -> tuple[Graph, Mapping[Node, Node]]:
+def expand_gradients(
+    graph: Graph, variables: Iterable[Node] = (), conventions: Conventions = "graphc"
+) -> tuple[Graph, Mapping[Node, Node], tuple[Firing, ...]]:
     """Replace each ``grad(loss, x)`` by the cotangents that it stands for.
 
     Parameters
@@ -139,31 +153,40 @@ def expand_gradients(graph: Graph, variables: Iterable[Node] = ()) -> tuple[Grap
     graph : Graph
     variables : iterable of Node
         What is differentiated with respect to, here or later: kept apart from equal nodes.
+    conventions : {"graphc", "torch", "jax"}
+        Whose derivatives hold at kinks.
 
     Returns
     -------
-    (Graph, mapping)
-        The mapping goes from the nodes of the graph to those of the new one.
-
+    (Graph, mapping, firings)
+        The mapping goes from the nodes of the graph to those of the new one; the firings are guards.
     """
     if not any(node.op.name == "grad" or subgraphs(node) for node in graph.nodes):
-        return graph, {node: node for node in graph.nodes}
+        return graph, {node: node for node in graph.nodes}, ()
     builder = Builder(intern=True)
     keep_apart = apart(builder, variables)
+    guarded: list[Firing] = []
 
     def step(node: Node, operands: tuple[Node, ...]) -> Node | None:
         if node.op.higher_order:
-            attrs = {name: expand_gradients(x)[0] if isinstance(x, Graph) else x for name, x in node.attrs.items()}
+            attrs = {name: _written_out(x, conventions) for name, x in node.attrs.items()}
             return builder.make(node.op, operands, attrs, node.type)
         if node.op.name != "grad":
             return keep_apart(node, operands)
         loss, variable = operands
         one = builder.constant(1.0, loss.tensor.dtype)
-        return backpropagate(builder, [(loss, one.node)], {"": variable}).nodes[variable]
+        found = backpropagate(builder, [(loss, one.node)], {"": variable}, conventions=conventions)
+        guarded.extend(found.guarded)
+        return found.nodes[variable]
 
     mapping = rebuild(graph, builder, step=step)
     expanded = builder.finish({name: mapping[node] for name, node in graph.outputs.items()}, doc=graph.doc)
-    return expanded, mapping
+    return expanded, mapping, tuple(guarded)
+
+
+def _written_out(attr: object, conventions: Conventions) -> object:
+    """An attribute with the derivatives in it, where it is the step of a scan."""
+    return expand_gradients(attr, conventions=conventions)[0] if isinstance(attr, Graph) else attr
 
 
 def _seeded(graph: Graph, seed: Node, outputs: Sequence[str]) -> Graph:

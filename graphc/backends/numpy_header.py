@@ -6,15 +6,15 @@ import ast
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 
+from graphc.autodiff import carries_cotangent
 from graphc.backends.numpy_function import declared_place
 from graphc.backends.numpy_indices import entry_limits
 from graphc.backends.numpy_layout import INDENT, WIDTH, filled_lines, joined_lines, printable, quoted
 from graphc.backends.numpy_statements import Spelling
 from graphc.graph import Graph, Node
 from graphc.numpy_text import literal
-from graphc.op import OPS
+from graphc.op import OPS, Conventions
 from graphc.ops.leaves import Array, Initializer
-from graphc.partition import reached
 from graphc.size import size_names
 from graphc.tensor_type import TensorType
 
@@ -56,18 +56,53 @@ def literal_text(text: str) -> str:
     return f'"""{readable}"""'
 
 
-def conventions_of(raw: Graph, losses: Iterable[str], variables: Iterable[str]) -> list[str]:
+def keys_text(raw: Graph, variables: Iterable[str]) -> str:
+    """What keys a dict with an entry for each variable has."""
+    names = list(variables)
+    return "the keys of params" if {node.attrs["name"] for node in raw.params} == {*names} else f"keys {listed(names)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence, no longer than it can hold."""
+    *most, last = names
+    text = f"{', '.join(most)} and {last}" if most else last
+    return text if len(text) <= 30 or not most else f"{names[0]} and {len(most)} more"
+
+
+def conventions_of(
+    raw: Graph, losses: Iterable[str], variables: Iterable[str], conventions: Conventions = "graphc"
+) -> list[str]:
     """What holds at the kinks of the ops on the way from variables to losses."""
     wanted = set(variables)
     active = {node for node in raw.nodes if wanted.intersection(raw.names.get(node, ()))}
-    needed = set(reached(raw, [raw.outputs[loss] for loss in losses]))
+    needed = _moving(raw, [raw.outputs[loss] for loss in losses])
     found: dict[str, None] = {}
     for node in raw.nodes:
         if any(operand in active for operand in raw.operands(node)):
             active.add(node)
-            if node in needed and node.op.convention and not _is_plain_power(raw, node):
-                found[node.op.convention] = None
+            if node in needed:
+                found |= dict.fromkeys(_conventions_in(raw, node, conventions))
     return list(found)
+
+
+def _moving(raw: Graph, outputs: Sequence[Node]) -> set[Node]:
+    """What outputs are computed from through floats: no derivative goes through a condition."""
+    found, stack = set(outputs), [*outputs]
+    while stack:
+        for operand in raw.operands(stack.pop()):
+            if operand not in found and carries_cotangent(operand):
+                found.add(operand)
+                stack.append(operand)
+    return found
+
+
+def _conventions_in(graph: Graph, node: Node, conventions: Conventions) -> list[str]:
+    """Those of a node; of an elementwise function, those of the ops that it is made from."""
+    body = node.op.body
+    if body is not None:
+        return [text for part in body.nodes for text in _conventions_in(body, part, conventions)]
+    text = node.op.convention_under(conventions)
+    return [text] if text and not _is_plain_power(graph, node) else []
 
 
 def _is_plain_power(raw: Graph, node: Node) -> bool:

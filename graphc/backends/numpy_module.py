@@ -11,7 +11,8 @@ from types import ModuleType
 from graphc.backends.graph_text import graph_text
 from graphc.backends.numpy_backward import backward_function
 from graphc.backends.numpy_check import MAIN, check_function
-from graphc.backends.numpy_flat import FLAT_NAMES, flat_functions
+from graphc.backends.numpy_derivatives import DerivativeFunction, derivative_function
+from graphc.backends.numpy_flat import FLAT_NAMES, Residuals, flat_functions
 from graphc.backends.numpy_function import (
     EntryFunction,
     Scope,
@@ -22,6 +23,8 @@ from graphc.backends.numpy_header import (
     conventions_of,
     function_docstring,
     initializer_lines,
+    keys_text,
+    listed,
     literal_text,
     module_docstring,
     table_lines,
@@ -33,7 +36,7 @@ from graphc.backends.numpy_statements import Spelling
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.graph import Graph, Node, subgraphs
-from graphc.op import OPS
+from graphc.op import OPS, Conventions
 from graphc.partition import Split, reached
 from graphc.size import size_names
 
@@ -59,10 +62,14 @@ class Program:
         The outputs that are differentiated.
     variables : tuple of str
         What they are differentiated with respect to.
+    conventions : {"graphc", "torch", "jax"}
+        Whose derivatives hold at kinks, for the header.
     together : Graph, optional
         All outputs, for a program without gradient.
     extras : sequence of str
-        What the module has on request: ``flat``, ``check``, ``graph``.
+        What the module has on request beside derivatives: ``flat``, ``check``, ``graph``.
+    derivatives : sequence of DerivativeFunction
+        The derivatives that it has on request.
     moved : mapping of str to Node
         The variables that are inputs or parameters of ``raw``, for the extras that move them.
     """
@@ -75,14 +82,15 @@ class Program:
     value_and_grad: Graph | None = None
     losses: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+    conventions: Conventions = "graphc"
     together: Graph | None = None
     extras: Sequence[str] = ()
+    derivatives: Sequence[DerivativeFunction] = ()
     moved: Mapping[str, Node] = field(default_factory=dict)
 
 
 GRAPH = "_GRAPH"
 """The name of the graph's text in modules that carry it."""
-_EXTRA_NAMES = {"flat": FLAT_NAMES, "check": ("check",), "graph": ()}
 
 
 def emit_module(program: Program) -> str:
@@ -115,7 +123,7 @@ def emit_module(program: Program) -> str:
     blocks += [constants] if constants else []
     blocks += [[f"{GRAPH} = {literal_text(graph_text(program.raw))}"]] if "graph" in program.extras else []
     blocks += [MAIN] if "check" in program.extras else []
-    conventions = conventions_of(program.raw, program.losses, program.variables)
+    conventions = conventions_of(program.raw, program.losses, program.variables, program.conventions)
     doc = module_docstring(program.raw, program.provenance, conventions, _lacking(program))
     standard = ["import base64"] if any("base64." in line for block in blocks for line in block) else []
     standard += ["from typing import NamedTuple"] if outputs else []
@@ -171,6 +179,7 @@ def _scope(program: Program) -> Scope:
     raw = program.raw
     graphs = [*program.outputs.values(), *([program.value_and_grad] if program.value_and_grad else [])]
     graphs += [program.together] if program.together else []
+    graphs += [function.derivative.graph for function in program.derivatives]
     if program.split:
         graphs += [program.split.forward, program.split.backward]
     arrays: dict[object, str] = {}
@@ -211,7 +220,7 @@ def _functions(program: Program, scope: Scope) -> list[list[str]]:
     if program.raw.params:
         found.append(initializer_lines(program.raw, scope.sizes, scope.dtype))
     names = function_names(program.outputs)
-    found += [_output_function(scope, names[name], name, graph) for name, graph in program.outputs.items()]
+    found += [_output_function(scope, names[name], name, graph)[0] for name, graph in program.outputs.items()]
     if program.split:
         found += _two_halves(program, scope, program.split)
     if program.together:
@@ -222,32 +231,57 @@ def _functions(program: Program, scope: Scope) -> list[list[str]]:
 
 
 def _extra_functions(program: Program, scope: Scope) -> list[list[str]]:
-    """What moves the variables.
+    """Derivatives on request, and what moves the variables.
 
     Raises
     ------
     GraphcError
         GC411 when the model has no such functions.
     """
+    _refuse_taken_names(program)
     wanted = [extra for extra in ("flat", "check") if extra in program.extras]
     for extra in wanted:
-        if reason := _cannot(program, extra):
+        if reason := _cannot(program):
             raise GraphcError(Diagnostic("GC411", f"{extra} {reason}"))
-    found = flat_functions(scope, program.losses[0], program.moved) if "flat" in wanted else []
-    return [*found, *([check_function(scope, program.moved)] if "check" in wanted else [])]
+    found = [derivative_function(scope, function) for function in program.derivatives]
+    loss = program.losses[0] if program.value_and_grad else ""
+    if "flat" in wanted:
+        found += flat_functions(scope, loss, program.moved, program.derivatives, _residuals(program, scope))
+    if "check" in wanted:
+        found.append(check_function(scope, loss, program.moved, program.derivatives))
+    return found
 
 
-def _cannot(program: Program, extra: str) -> str:
-    if program.value_and_grad is None:
+def _residuals(program: Program, scope: Scope) -> Residuals | None:
+    """The function whose Jacobian the module has."""
+    output = next((found.output for found in program.derivatives if "jacobian" in found.name), None)
+    if output is None:
+        return None
+    function = function_names(program.outputs)[output]
+    return Residuals(function, _output_function(scope, function, output, program.outputs[output])[1])
+
+
+def _refuse_taken_names(program: Program) -> None:
+    derivatives = [function.name for function in program.derivatives]
+    added = {name: [name] for name in derivatives}
+    added |= {"flat": [*FLAT_NAMES, *(f"{name}_flat" for name in derivatives)], "check": ["check"]}
+    outputs = function_names(program.outputs).values()
+    for extra in (*derivatives, *(name for name in ("flat", "check") if name in program.extras)):
+        if taken := [name for name in added[extra] if name in outputs]:
+            message = f"gives the module a function {taken[0]}, expected no output of this name, found one"
+            raise GraphcError(Diagnostic("GC411", f"{extra} {message}"))
+
+
+def _cannot(program: Program) -> str:
+    if program.value_and_grad is None and not program.derivatives:
         return "needs value_and_grad, expected one scalar loss, found none"
     if fixed := [name for name in program.variables if name not in program.moved]:
         return f"moves inputs and parameters, expected these to differentiate by, found {', '.join(fixed)}"
-    if taken := [name for name in function_names(program.outputs).values() if name in _EXTRA_NAMES[extra]]:
-        return f"gives the module a function {taken[0]}, expected no output of this name, found one"
     return ""
 
 
-def _output_function(scope: Scope, function: str, name: str, graph: Graph) -> list[str]:
+def _output_function(scope: Scope, function: str, name: str, graph: Graph) -> tuple[list[str], list[str]]:
+    """The lines of the function of an output, and the inputs that it takes."""
     inputs = [str(node.attrs["name"]) for node in graph.inputs]
     entry = EntryFunction(scope, function, graph, inputs, reached(scope.raw, [scope.raw.outputs[name]]))
     result = entry.body.results(graph.outputs)[name]
@@ -255,7 +289,8 @@ def _output_function(scope: Scope, function: str, name: str, graph: Graph) -> li
     def returning(spelling: Spelling) -> list[str]:
         return expression_lines("return ", result, spelling)
 
-    return entry.lines(function_docstring(f"The output {name}, {scope.raw.outputs[name].type}."), returning)
+    lines = entry.lines(function_docstring(f"The output {name}, {scope.raw.outputs[name].type}."), returning)
+    return lines, entry.inputs
 
 
 def _two_halves(program: Program, scope: Scope, split: Split) -> list[list[str]]:
@@ -292,19 +327,8 @@ def _two_halves(program: Program, scope: Scope, split: Split) -> list[list[str]]
 
 def _backward_doc(program: Program) -> str:
     cotangent = "its cotangent" if len(program.losses) == 1 else "their cotangents, None for zeros"
-    return f"The gradient of {_listed(program.losses)} for {cotangent}: a dict with {_keys(program)}."
-
-
-def _keys(program: Program) -> str:
-    params = {node.attrs["name"] for node in program.raw.params}
-    return "the keys of params" if params == set(program.variables) else f"keys {_listed(program.variables)}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Names in a sentence, no longer than it can hold."""
-    *most, last = names
-    text = f"{', '.join(most)} and {last}" if most else last
-    return text if len(text) <= 30 or not most else f"{names[0]} and {len(most)} more"
+    keys = keys_text(program.raw, program.variables)
+    return f"The gradient of {listed(program.losses)} for {cotangent}: a dict with {keys}."
 
 
 def _value_and_grad(program: Program, scope: Scope, graph: Graph) -> list[str]:
@@ -319,7 +343,7 @@ def _value_and_grad(program: Program, scope: Scope, graph: Graph) -> list[str]:
     def returning(spelling: Spelling) -> list[str]:
         return dict_lines(f"return {spelling(value)}, {{", results, spelling)
 
-    doc = function_docstring(f"{loss} and its gradient, a dict with {_keys(program)}.")
+    doc = function_docstring(f"{loss} and its gradient, a dict with {keys_text(program.raw, program.variables)}.")
     return entry.lines(doc, returning)
 
 

@@ -19,7 +19,7 @@ from graphc.frontends.session import Session, failure
 from graphc.frontends.values import Call, Frame, Function, Returned, Steps, Task, describe
 from graphc.graph import Graph, Node
 from graphc.numpy_text import fill, literal
-from graphc.op import OPS, Coercion, Op, OpCall, elementwise
+from graphc.op import CONVENTIONS, OPS, Alternative, Coercion, Conventions, Need, Op, OpCall, Partials, elementwise
 from graphc.symbolic import partials
 from graphc.tensor_type import DType, TensorType, Type
 from graphc.value import Value
@@ -127,7 +127,9 @@ def op_of(name: str, body: Graph, coercion: Coercion, doc: str) -> Op:
         by_arity[arity],
         "",
         coercion=coercion,
-        partials=None if coercion == "compare" else tuple(_partial(body, position) for position in range(arity)),
+        partials=None if coercion == "compare" else _partials(body, "graphc"),
+        alternatives={c: Alternative("", _partials(body, c)) for c in CONVENTIONS if _has_alternative(body, c)},
+        needs=_needs(body),
         flops=sum(node.op.flops for node in body.nodes if isinstance(node.op.flops, int)),
         doc=doc,
     )
@@ -175,7 +177,21 @@ def _text(op: Op, call: OpCall, operands: Sequence[ast.expr]) -> ast.expr:
     return op.numpy(call, *operands)
 
 
-def _partial(body: Graph, position: int) -> Callable[..., Value | int] | None:
+def _needs(body: Graph) -> tuple[Need, ...]:
+    fragile = any(node.op.elementwise is not None and node.op.elementwise.needs for node in body.nodes)
+    none: Need = "no"
+    return (none,) * len(body.inputs) if fragile else ()
+
+
+def _has_alternative(body: Graph, conventions: Conventions) -> bool:
+    return any(conventions in node.op.alternatives for node in body.nodes)
+
+
+def _partials(body: Graph, conventions: Conventions) -> Partials:
+    return tuple(_partial(body, position, conventions) for position in range(len(body.inputs)))
+
+
+def _partial(body: Graph, position: int, conventions: Conventions) -> Callable[..., Value | int] | None:
     """A partial by the chain rule through the body: each op's own partials are safe where one formula overflows."""
 
     if body.inputs[position] not in nx.ancestors(body.dag, body.outputs["f"]) | {body.outputs["f"]}:
@@ -185,7 +201,7 @@ def _partial(body: Graph, position: int) -> Callable[..., Value | int] | None:
         values = _primals(body, operands)
         tangents: dict[Node, Any] = {body.inputs[position]: 1}
         for node in body.nodes:
-            tangent = _tangent(node, body, values, tangents)
+            tangent = _tangent(node, body, values, tangents, conventions)
             if tangent is not None:
                 tangents[node] = tangent
         found: Value | int = tangents.get(body.outputs["f"], 0)
@@ -213,7 +229,13 @@ def _selected(condition: Value, *branches: Value | int) -> Value:
     return OPS["where"](condition, *(branch if isinstance(branch, Value) else float(branch) for branch in branches))
 
 
-def _tangent(node: Node, body: Graph, values: Mapping[Node, Value], tangents: Mapping[Node, Any]) -> Any:
+def _tangent(
+    node: Node,
+    body: Graph,
+    values: Mapping[Node, Value],
+    tangents: Mapping[Node, Any],
+    conventions: Conventions,
+) -> Any:
     """The sum over the operands of partial times tangent; None where there is none."""
     operands = body.operands(node)
     if node.tensor.dtype == "bool" or not any(operand in tangents for operand in operands):
@@ -223,7 +245,7 @@ def _tangent(node: Node, body: Graph, values: Mapping[Node, Value], tangents: Ma
     if node.op is OPS["where"]:
         return _selected(values[operands[0]], *(tangents.get(operand, 0) for operand in operands[1:]))
     terms = []
-    for operand, partial in zip(operands, partials(node.op), strict=True):
+    for operand, partial in zip(operands, partials(node.op, conventions), strict=True):
         if partial is not None and operand in tangents:
             slope = partial(values[node], *(values[o] for o in operands))
             terms.append(slope if operand in body.inputs else slope * tangents[operand])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from graphc.errors import TypeRuleError
 from graphc.op import OPS
@@ -14,6 +14,10 @@ from graphc.tensor_type import described as described_shape
 if TYPE_CHECKING:
     from graphc.builder import Builder
     from graphc.value import Value
+
+
+Apart: TypeAlias = tuple[int | None, ...]
+"""For each axis of an operand the axis of the result along which elements do not mix; see `Op.apart`."""
 
 
 def normalize_axis(axis: object, ndim: int, *, of_result: bool = False) -> int:
@@ -106,6 +110,20 @@ def every_cotangent(ct: Sequence[Value | None], y: Value) -> list[Value]:
     assert isinstance(y.node.type, TupleType)
     pairs = zip(ct, y.node.type.items, strict=True)
     return [zeros(y.builder, type) if part is None else part for part, type in pairs]
+
+
+def along(*operands: TensorType, axis: int | tuple[int, ...], **attrs: object) -> list[Apart]:
+    """`Op.apart` of an op that mixes elements along axes and has a result with the axes of its operands."""
+    mixed = axis if isinstance(axis, tuple) else (axis,)
+    return [tuple(None if a in mixed else a for a in range(x.ndim)) for x in operands]
+
+
+def across(x: TensorType, *, axis: tuple[int, ...], keepdims: bool, **attrs: object) -> list[Apart]:
+    """`Op.apart` of a reduction over axes."""
+    places = iter(range(x.ndim))
+    if keepdims:
+        return along(x, axis=axis)
+    return [tuple(None if a in axis else next(places) for a in range(x.ndim))]
 
 
 def described(x: TensorType) -> str:

@@ -12,7 +12,7 @@ from graphc.errors import TypeRuleError
 from graphc.numpy_text import call, fill, method
 from graphc.op import OPS, Op, OpCall, Sample, define
 from graphc.ops import batch_rules
-from graphc.ops.axes import described, normalize_axis, quoted
+from graphc.ops.axes import Apart, described, normalize_axis, quoted
 from graphc.ops.operand_text import as_float
 from graphc.size import Size
 from graphc.tensor_type import TensorType, promote
@@ -117,6 +117,21 @@ def _settled(c: OpCall, operands: Sequence[ast.expr]) -> list[ast.expr]:
     return [method(x, "astype", whole) if c.operand(p).dtype == "bool" else x for p, x in enumerate(operands)]
 
 
+def _apart(*operands: TensorType, spec: str) -> list[Apart]:
+    """A label of the result stands for its axis, unless it is broadcast there."""
+    terms, output = _labels(spec, operands)
+    # Of a repeated label the first axis is enough: a diagonal is where the others agree with it.
+    terms = ["".join(label if term.index(label) == a else "." for a, label in enumerate(term)) for term in terms]
+    shape = _einsum_type(*operands, spec=spec).shape
+    return [
+        tuple(
+            output.index(label) if label in output and size == shape[output.index(label)] else None
+            for label, size in zip(term, x.shape, strict=True)
+        )
+        for term, x in zip(terms, operands, strict=True)
+    ]
+
+
 def _einsum_vjp(ct: Value, y: Value, *operands: Value, spec: str) -> tuple[Value | None, ...]:
     terms, output = _labels(spec, [x.type for x in operands])
     return tuple(
@@ -183,6 +198,7 @@ EINSUM = define(
         infer=_einsum_type,
         numpy=_einsum_text,
         vjp=_einsum_vjp,
+        apart=_apart,
         normalize=_einsum_attrs,
         batching=batch_rules.einsum,
         # Attributes are not known here: at least that many.
@@ -262,6 +278,7 @@ TENSORDOT = define(
         numpy=_tensordot_text,
         vjp=lambda ct, y, a, b, *, axes: _einsum_vjp(ct, y, a, b, spec=_tensordot_spec(a.type, b.type, axes)),
         normalize=_tensordot_attrs,
+        apart=lambda x, y, *, axes: _apart(x, y, spec=_tensordot_spec(x, y, axes)),
         batching=_tensordot_batching,
         flops=lambda z, x, y: 2 * (x.size + y.size + z.size),
         samples=(

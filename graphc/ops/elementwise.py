@@ -13,7 +13,7 @@ from math import log
 from typing import TYPE_CHECKING
 
 from graphc.numpy_text import fill, float_dtype, method
-from graphc.op import OPS, Op, OpCall, define, elementwise
+from graphc.op import OPS, Alternative, Op, OpCall, define, elementwise
 from graphc.ops.operand_text import with_masks
 
 if TYPE_CHECKING:
@@ -73,6 +73,14 @@ def _winning(compare: str) -> tuple[Factor, Factor]:
     return (lambda r, x, y: share(x, y)), (lambda r, x, y: share(y, x))
 
 
+_LARGER, _SMALLER = _winning("greater"), _winning("less")
+# JAX's clip is minimum(maximum(x, low), high), and each of them shares ties.
+_SHARED_CLIP: tuple[Factor, ...] = (
+    lambda r, x, low, high: _LARGER[0](r, x, low) * _SMALLER[0](r, OPS["maximum"](x, low), high),
+    lambda r, x, low, high: _LARGER[1](r, x, low) * _SMALLER[0](r, OPS["maximum"](x, low), high),
+    lambda r, x, low, high: _SMALLER[1](r, OPS["maximum"](x, low), high),
+)
+
 _ARITHMETIC = (
     elementwise(
         "add",
@@ -109,6 +117,7 @@ _ARITHMETIC = (
         coercion="float",
         partials=(lambda r, x, y: 1 / y, lambda r, x, y: -r / y),
         domain=((-3, 3), (0.5, 3)),
+        needs=("any", "nonzero"),
         flops=4,
         label="÷",
         doc="quotient",
@@ -119,6 +128,7 @@ _ARITHMETIC = (
         "x // y",
         partials=(None, None),
         domain=((-3, 3), (0.5, 3)),
+        needs=("any", "nonzero"),
         flops=4,
         label="//",
         convention="floor_divide' = 0",
@@ -130,6 +140,7 @@ _ARITHMETIC = (
         "x % y",
         partials=(lambda r, x, y: 1, lambda r, x, y: -(OPS["floor_divide"](x, y))),
         domain=((-3, 3), (0.5, 3)),
+        needs=("any", "nonzero"),
         flops=4,
         label="%",
         doc="remainder, with the sign of the divisor",
@@ -141,8 +152,9 @@ _ARITHMETIC = (
         "x ** y",
         partials=(_power_base, _power_exponent),
         domain=((0.2, 3), (-2, 2)),
+        needs=("positive", "any"),
         flops=20,
-        label="**",
+        label="xʸ",
         convention="(x**0)'(0) = 0",
         doc="power",
     ),
@@ -151,15 +163,25 @@ _ARITHMETIC = (
         lambda sp, x: sp.Abs(x),
         "np.abs(x)",
         partials=(lambda r, x: OPS["sign"](x),),
+        nonnegative=True,
         convention="abs'(0) = 0",
+        alternatives={"jax": Alternative("abs'(0) = 1", (lambda r, x: OPS["where"](x >= 0, 1.0, -1.0),))},
         doc="absolute value",
     ),
-    elementwise("square", lambda sp, x: x**2, "np.square(x)", partials=(lambda r, x: 2 * x,), label="²", doc="square"),
+    elementwise(
+        "square",
+        lambda sp, x: x**2,
+        "np.square(x)",
+        partials=(lambda r, x: 2 * x,),
+        nonnegative=True,
+        label="²",
+        doc="square",
+    ),
     elementwise(
         "maximum",
         lambda sp, x, y: sp.Max(x, y),
         "np.maximum(x, y)",
-        partials=_winning("greater"),
+        partials=_LARGER,
         commutative=True,
         label="max",
         convention="ties of maximum share the cotangent evenly",
@@ -169,7 +191,7 @@ _ARITHMETIC = (
         "minimum",
         lambda sp, x, y: sp.Min(x, y),
         "np.minimum(x, y)",
-        partials=_winning("less"),
+        partials=_SMALLER,
         commutative=True,
         label="min",
         convention="ties of minimum share the cotangent evenly",
@@ -188,6 +210,7 @@ _ARITHMETIC = (
         domain=((-3, 3), (-1.5, -0.5), (0.5, 1.5)),
         flops=2,
         convention="clip'(bound) = 1",
+        alternatives={"jax": Alternative("clip'(bound) = 1/2", _SHARED_CLIP)},
         doc="x limited to the range from low to high",
     ),
 )
@@ -232,6 +255,7 @@ _STEPS = (
         "np.heaviside(x, 0.0)",
         coercion="float",
         partials=(None,),
+        nonnegative=True,
         convention="step(0) = 0, step' = 0",
         doc="1 above zero, else 0",
     ),
@@ -241,6 +265,7 @@ _STEPS = (
         "np.maximum(x, 0.0)",
         coercion="float",
         partials=(lambda r, x: r > 0,),
+        nonnegative=True,
         convention="relu'(0) = 0",
         doc="max(x, 0)",
     ),

@@ -9,7 +9,7 @@ from graphc.errors import TypeRuleError
 from graphc.numpy_text import fill, method
 from graphc.op import OPS, Op, OpCall, Sample, define
 from graphc.ops import batch_rules
-from graphc.ops.axes import described, unbroadcast
+from graphc.ops.axes import Apart, described, unbroadcast
 from graphc.ops.operand_text import as_float
 from graphc.size import Size
 from graphc.tensor_type import Shape, TensorType, broadcast_shapes, product, promote
@@ -115,6 +115,20 @@ def _flops(z: TensorType, x: TensorType, y: TensorType) -> Size:
     return z.size * 2 * x.shape[-1]
 
 
+def _apart(x: TensorType, y: TensorType) -> list[Apart]:
+    """Rows of the first operand and columns of the second are on their own, and products of a stack are."""
+    ndim = _matmul_type(x, y).ndim
+    batch = batch_shape(x, y)
+
+    def stacked(t: TensorType) -> Apart:
+        first = len(batch) - max(t.ndim - 2, 0)
+        return tuple(first + a if size == batch[first + a] else None for a, size in enumerate(t.shape[:-2]))
+
+    rows: Apart = (len(batch),) if x.ndim > 1 else ()
+    columns: Apart = (ndim - 1,) if y.ndim > 1 else ()
+    return [(*stacked(x), *rows, None), (*stacked(y), None, *columns)]
+
+
 def _sample(left: tuple[int, ...], right: tuple[int, ...]) -> Sample:
     return Sample((TensorType("float64", left), TensorType("float64", right)))
 
@@ -128,6 +142,7 @@ MATMUL = define(
         vjp=_matmul_vjp,
         flops=_flops,
         label="@",
+        apart=_apart,
         batching=batch_rules.matmul,
         samples=(
             _sample((3,), (3,)),

@@ -172,9 +172,27 @@ INV = define(
 # determinants
 
 
-def _det_vjp(ct: Value, y: Value, x: Value) -> tuple[Value]:
-    """Giles 2.2.4: ct det(x) x⁻ᵀ, which a singular matrix does not have."""
-    return (matrix_scalar(ct * y) * transposed(OPS["inv"](x)),)
+def _cofactors_vjp(ct: Value, y: Value, x: Value) -> tuple[Value]:
+    """The differential of det(x) x⁻ᵀ, which is symmetric in its two directions: ⟨y, ct⟩ x⁻ᵀ - y ctᵀ x⁻ᵀ."""
+    inverse = transposed(OPS["inv"](x))
+    total = OPS["sum"](y * ct, axis=(-2, -1), keepdims=True)
+    return (total * inverse - y @ transposed(ct) @ inverse,)
+
+
+COFACTORS = define(
+    Op(
+        "cofactors",
+        1,
+        infer=_square("cofactors", "matrix"),
+        numpy=lambda c, x: call("_cofactors", as_float(c, x)),
+        vjp=_cofactors_vjp,
+        flops=lambda y, x: 20 * x.size * x.shape[-1],
+        convention="cofactors'(singular up to rounding) raises numpy.linalg.LinAlgError",
+        samples=_samples(dominant, *_SQUARES),
+        batching=batch_rules.unchanged("cofactors"),
+        doc="det(x) inv(x).T of square matrices, also of singular ones: the gradient of det",
+    )
+)
 
 
 DET = define(
@@ -183,9 +201,8 @@ DET = define(
         1,
         infer=_square("det", "scalar"),
         numpy=lambda c, x: call("np.linalg.det", as_float(c, x)),
-        vjp=_det_vjp,
+        vjp=lambda ct, y, x: (matrix_scalar(ct) * OPS["cofactors"](x),),
         flops=cubic,
-        convention="det'(singular) raises numpy.linalg.LinAlgError",
         samples=_samples(dominant, *_SQUARES),
         batching=batch_rules.unchanged("det"),
         doc="the determinant of square matrices; slogdet does not overflow",

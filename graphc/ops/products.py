@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from graphc.numpy_text import call
 from graphc.op import OPS, Op, Sample, define
 from graphc.ops import batch_rules
-from graphc.ops.axes import kept, normalize_axis
+from graphc.ops.axes import along, kept, normalize_axis
 from graphc.tensor_type import TensorType, product
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ EXCLUSIVE_PROD = define(
         numpy=lambda c, x, *, axis: call("_exclusive_prod", x, axis),
         vjp=_exclusive_vjp,
         normalize=lambda x, *, axis=-1: {"axis": normalize_axis(axis, x.ndim)},
+        apart=along,
         flops=5,
         batching=batch_rules.later_axes("exclusive_prod"),
         samples=(

@@ -10,7 +10,7 @@ from graphc.errors import TypeRuleError
 from graphc.numpy_text import call, float_dtype
 from graphc.op import OPS, Condition, Op, OpCall, Sample, define
 from graphc.ops import batch_rules
-from graphc.ops.axes import kept, normalize_axes, normalize_axis, quoted, shown_axes, spread
+from graphc.ops.axes import across, along, kept, normalize_axes, normalize_axis, quoted, shown_axes, spread
 from graphc.ops.operand_text import as_array, as_float
 from graphc.ops.products import prod_vjp
 from graphc.size import Size, at_least
@@ -144,6 +144,7 @@ def _reduction(
     numpy: Callable[..., ast.expr] | None = None,
     normalize: Callable[..., dict[str, object]] = reduction_attrs,
     linear: bool = False,
+    nonnegative: bool = False,
     conditions: Callable[..., Sequence[Condition]] | None = None,
     flops: int = 1,
     label: str = "",
@@ -159,6 +160,8 @@ def _reduction(
         vjp,
         normalize=normalize,
         linear=linear,
+        nonnegative=nonnegative,
+        apart=across,
         conditions=conditions,
         flops=lambda y, x: x.size * flops,
         label=label,
@@ -205,6 +208,7 @@ _REDUCTIONS = (
         _var_vjp,
         numpy=reduction_text("np.var", as_float),
         normalize=spread_attrs,
+        nonnegative=True,
         flops=4,
         samples=(Sample((_MATRIX,), {"axis": 0, "ddof": 1}),),
         doc="variance over axes, divided by n - ddof",
@@ -215,6 +219,7 @@ _REDUCTIONS = (
         _std_vjp,
         numpy=reduction_text("np.std", as_float),
         normalize=spread_attrs,
+        nonnegative=True,
         flops=4,
         samples=(Sample((_MATRIX,), {"axis": 0, "ddof": 1}),),
         convention="std'(all equal) = 0",
@@ -277,6 +282,7 @@ CUMSUM = define(
         vjp=_cumsum_vjp,
         normalize=_cumsum_attrs,
         linear=True,
+        apart=along,
         batching=batch_rules.later_axes("cumsum"),
         samples=(Sample((_VECTOR,)), Sample((_MATRIX,), {"axis": 0}), Sample((_CUBE,), {"axis": -2})),
         doc="running sum along an axis",

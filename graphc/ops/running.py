@@ -12,7 +12,7 @@ from graphc.errors import TypeRuleError
 from graphc.numpy_text import call
 from graphc.op import OPS, Op, Sample, define
 from graphc.ops import batch_rules
-from graphc.ops.axes import described, normalize_axis
+from graphc.ops.axes import along, described, normalize_axis
 from graphc.ops.indexing import Slice
 from graphc.tensor_type import TensorType, shape_text
 
@@ -92,6 +92,7 @@ CUMPROD = define(
         numpy=lambda c, x, *, axis: call("np.cumprod", x, axis=axis if c.operand().ndim > 1 else None),
         vjp=_cumprod_vjp,
         normalize=_cumprod_attrs,
+        apart=along,
         batching=batch_rules.later_axes("cumprod"),
         samples=(
             Sample((_VECTOR,)),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from graphc.numpy_text import call
 from graphc.op import OPS, Op, OpCall, Sample, define
 from graphc.ops import batch_rules
-from graphc.ops.axes import kept, normalize_axes, shown_axes
+from graphc.ops.axes import across, along, kept, normalize_axes, shown_axes
 from graphc.ops.operand_text import as_float
 from graphc.ops.reductions import float_of, reduced, reduction_attrs, reduction_text
 from graphc.tensor_type import TensorType
@@ -38,6 +38,7 @@ LOGSUMEXP = define(
         numpy=reduction_text("_logsumexp", as_float),
         vjp=_logsumexp_vjp,
         normalize=reduction_attrs,
+        apart=across,
         flops=lambda y, x: x.size * 12,
         batching=batch_rules.later_axes("logsumexp"),
         samples=(*_SAMPLES, Sample((_MATRIX,), {"axis": 1, "keepdims": True})),
@@ -70,6 +71,8 @@ SOFTMAX = define(
         numpy=lambda c, x, *, axis: _text(c, x, "_softmax", axis),
         vjp=_softmax_vjp,
         normalize=_attrs,
+        nonnegative=True,
+        apart=along,
         flops=14,
         batching=batch_rules.later_axes("softmax"),
         samples=_SAMPLES,
@@ -84,6 +87,7 @@ LOG_SOFTMAX = define(
         numpy=lambda c, x, *, axis: _text(c, x, "_log_softmax", axis),
         vjp=_log_softmax_vjp,
         normalize=_attrs,
+        apart=along,
         flops=14,
         batching=batch_rules.later_axes("log_softmax"),
         samples=_SAMPLES,

@@ -9,7 +9,7 @@ from graphc.errors import TypeRuleError
 from graphc.numpy_text import call
 from graphc.op import OPS, Condition, Op, OpCall, Sample, define
 from graphc.ops import batch_rules
-from graphc.ops.axes import described, kept, normalize_axis
+from graphc.ops.axes import along, described, kept, normalize_axis
 from graphc.ops.indexing import Slice
 from graphc.ops.operand_text import as_float
 from graphc.size import Size, at_least, divide
@@ -49,6 +49,7 @@ SORT = define(
         numpy=lambda c, x, *, axis: call("np.sort", x, axis=_shown(axis, c.tensor.ndim)),
         vjp=_sort_vjp,
         normalize=_axis_attrs,
+        apart=along,
         flops=20,
         convention="ties of sort get their cotangents in the order of the elements",
         samples=_SAMPLES,

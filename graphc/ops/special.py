@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import pi, sqrt
 from typing import TYPE_CHECKING
 
-from graphc.op import OPS, define, elementwise
+from graphc.op import OPS, Alternative, define, elementwise
 
 if TYPE_CHECKING:
     from graphc.value import Value
@@ -18,9 +18,17 @@ def _hypot_share(r: Value, x: Value) -> Value:
     return x / OPS["where"](OPS["equal"](r, 0), 1, r)
 
 
-def _exp_share(x: Value, y: Value) -> Value:
-    """``exp(x) / (exp(x) + exp(y))``; a half where both are the same infinity, whose difference is NaN."""
-    return OPS["sigmoid"](OPS["where"](OPS["equal"](x, y), 0, x - y))
+def _half_at_origin(r: Value, x: Value) -> Value:
+    return OPS["where"](OPS["equal"](r, 0), 0.5, _hypot_share(r, x))
+
+
+def _exp_share(r: Value, x: Value, y: Value) -> Value:
+    """``exp(x) / (exp(x) + exp(y))``; a half where both are the same infinity, whose difference would be NaN.
+
+    There, and otherwise only where a float has no room for log(2), both operands and the result are equal.
+    """
+    same = OPS["logical_and"](OPS["equal"](x, y), OPS["equal"](x, r))
+    return OPS["sigmoid"](OPS["where"](same, 0, x) - OPS["where"](same, 0, y))
 
 
 def _log_slope(x: Value, y: Value) -> Value:
@@ -40,6 +48,7 @@ _LOGARITHMS = (
             lambda r, x, y: -r / (y * OPS["log"](y)),
         ),
         domain=((0.1, 3), (1.5, 3)),
+        needs=("no", "no"),
         flops=20,
         doc="logarithm of the first operand to the base of the second",
     ),
@@ -50,8 +59,15 @@ _LOGARITHMS = (
         coercion="float",
         partials=(lambda r, x, y: _hypot_share(r, x), lambda r, x, y: _hypot_share(r, y)),
         commutative=True,
+        nonnegative=True,
         flops=12,
         convention="hypot'(0, 0) = 0",
+        alternatives={
+            "jax": Alternative(
+                "hypot'(0, 0) = 1/2",
+                (lambda r, x, y: _half_at_origin(r, x), lambda r, x, y: _half_at_origin(r, y)),
+            )
+        },
         doc="sqrt(x² + y²) without overflow",
     ),
     elementwise(
@@ -59,9 +75,10 @@ _LOGARITHMS = (
         lambda sp, x, y: sp.log(sp.exp(x) + sp.exp(y)),
         "np.logaddexp(x, y)",
         coercion="float",
-        partials=(lambda r, x, y: _exp_share(x, y), lambda r, x, y: _exp_share(y, x)),
+        partials=(lambda r, x, y: _exp_share(r, x, y), lambda r, x, y: _exp_share(r, y, x)),
         commutative=True,
         flops=20,
+        convention="logaddexp'(equal infinities) = 1/2",
         doc="log(exp(x) + exp(y)) without overflow",
     ),
     # By x the derivative is log(y), also where that is -inf.
@@ -72,6 +89,7 @@ _LOGARITHMS = (
         coercion="float",
         partials=(lambda r, x, y: OPS["log"](y), lambda r, x, y: _log_slope(x, y)),
         domain=((-2, 2), (0.1, 3)),
+        needs=("any", "positive"),
         flops=12,
         convention="xlogy'(0, 0) = (-inf, 0)",
         doc="x log(y), and 0 where x is 0",
@@ -83,6 +101,7 @@ _LOGARITHMS = (
         coercion="float",
         partials=(lambda r, x, y: OPS["log1p"](y), lambda r, x, y: _log_slope(x, 1 + y)),
         domain=((-2, 2), (-0.9, 3)),
+        needs=("any", "nonnegative"),
         flops=16,
         convention="xlog1py'(0, -1) = (-inf, 0)",
         doc="x log(1 + y), and 0 where x is 0",
@@ -96,6 +115,7 @@ _LOGARITHMS = (
         coercion="float",
         partials=(lambda r, x: -1 / OPS["expm1"](-x),),
         domain=((-3, -0.1),),
+        needs=("no",),
         flops=30,
         doc="log(1 - exp(x)) of negative x, exact everywhere",
     ),
@@ -108,6 +128,7 @@ _ERRORS = (
         "_erfc(x)",
         coercion="float",
         partials=(lambda r, x: OPS["exp"](-(OPS["square"](x))) * (-2 / sqrt(pi)),),
+        nonnegative=True,
         flops=90,
         doc="1 - erf(x), exact in the tail",
     ),
@@ -118,6 +139,7 @@ _ERRORS = (
         coercion="float",
         partials=(lambda r, x: OPS["exp"](OPS["square"](r)) * (sqrt(pi) / 2),),
         domain=((-0.9, 0.9),),
+        needs=("no",),
         flops=500,
         doc="inverse error function",
     ),
@@ -131,6 +153,7 @@ _GAMMA = (
         coercion="float",
         partials=(lambda r, x: OPS["digamma"](x),),
         domain=((0.2, 6),),
+        needs=("positive",),
         flops=80,
         doc="logarithm of the absolute gamma function",
     ),
@@ -141,6 +164,7 @@ _GAMMA = (
         coercion="float",
         partials=(lambda r, x: OPS["polygamma"](1, x),),
         domain=((0.4, 6),),
+        needs=("positive",),
         flops=80,
         doc="derivative of lgamma",
     ),
@@ -151,6 +175,7 @@ _GAMMA = (
         coercion="float",
         partials=(None, lambda r, x, y: OPS["polygamma"](x + 1, y)),
         domain=((1, 1), (0.6, 6)),
+        needs=("any", "positive"),
         flops=200,
         doc="derivative of digamma of a whole order, the first operand",
     ),

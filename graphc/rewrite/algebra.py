@@ -91,7 +91,6 @@ _SIGNS = (
     Rule("negative_number_over", below / p, -(-below / p)),
     Rule("add_negative_multiple", a + p * below, a - p * -below),
     Rule("subtract_negative_multiple", a - p * below, a + p * -below),
-    Rule("absolute_of_negative", absolute(-x), absolute(x)),
     Rule("square_of_negative", square(-x), square(x)),
 )
 

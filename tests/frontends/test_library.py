@@ -46,6 +46,8 @@ VALUES = [
     ("beta(P, 2)", 1 / (P * (P + 1))),
     ("norm(X, axis=1)", np.sqrt((X**2).sum(1))),
     ("norm(X - X)", np.float64(0)),
+    ("sinc(X)", np.sinc(X)),
+    ("sinc(X - X)", np.ones_like(X)),
     ("trapezoid(X)", np.trapezoid(X)),
     ("trapezoid(X, dx=0.5)", np.trapezoid(X, dx=0.5)),
     ("trapezoid(X, T)", np.trapezoid(X, T)),

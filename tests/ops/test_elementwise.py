@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+import graphc
 from graphc.errors import GraphcError
 from graphc.op import OPS
 from graphc.value import Value
@@ -144,3 +145,13 @@ def test_refusals() -> None:
         type_of(OPS["logical_not"], tensor(3))
     with pytest.raises(GraphcError, match=r"GC202.*shapes N×3 and M×3 do not broadcast: axis -2 is N and M"):
         type_of(OPS["add"], tensor("N", 3), tensor("M", 3))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("x", [np.inf, -np.inf, 0.0, 3.0])
+def test_logaddexp_of_equal_operands(x: float) -> None:
+    """No warning at equal infinities; of equal numbers the second derivative is a quarter."""
+    assert [*graphc.compile("logaddexp(x, y)").value_and_grad(x=x, y=x)[1].values()] == [0.5, 0.5]
+    if np.isfinite(x):
+        found = graphc.hessian("v: Input[2]\nf: Output = logaddexp(v[0], v[1])")(v=[x, x])
+        np.testing.assert_allclose(found, [[0.25, -0.25], [-0.25, 0.25]])

@@ -6,6 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 
+import graphc
 from graphc.backends.runtime import _expm
 from graphc.errors import GraphcError
 from graphc.op import OPS
@@ -25,11 +26,26 @@ def test_singular_matrices_raise() -> None:
         with pytest.raises(np.linalg.LinAlgError):
             value_of(OPS[op], *([SINGULAR] if op == "inv" else [SINGULAR, np.ones(2)]))
     assert value_of(OPS["det"], SINGULAR) == 0
+    np.testing.assert_allclose(gradients_of(OPS["det"], SINGULAR)[0], [[4, -2], [-2, 1]], atol=1e-14)
     with pytest.raises(np.linalg.LinAlgError):
-        gradients_of(OPS["det"], SINGULAR)
+        gradients_of(OPS["cofactors"], SINGULAR)
     assert value_of(item("slogdet", 1), SINGULAR) == -np.inf
     with pytest.raises(np.linalg.LinAlgError):
         value_of(OPS["cholesky"], -np.eye(2))
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2, 3])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_gradient_of_det_is_the_adjugate_at_every_rank(rank: int, dtype: str) -> None:
+    x = (np.arange(3 * rank).reshape(3, rank) % 4 + 1.0) @ (np.arange(rank * 3).reshape(rank, 3) % 5 - 1.0)
+    minors = [[np.delete(np.delete(x, i, 0), j, 1) for j in range(3)] for i in range(3)]
+    expected = [[(-1) ** (i + j) * np.linalg.det(minors[i][j]) for j in range(3)] for i in range(3)]
+    found = graphc.compile("x: Input[2, 3, 3]\nf: Output = sum(det(x))").value_and_grad(
+        x=np.stack([x, x]).astype(dtype)
+    )
+    assert found[1]["x"].dtype == dtype
+    tolerance = 1e-12 if dtype == "float64" else 2e-4
+    np.testing.assert_allclose(found[1]["x"], [expected, expected], atol=tolerance, rtol=tolerance)
 
 
 def test_gradients_in_closed_form() -> None:

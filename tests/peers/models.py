@@ -518,8 +518,8 @@ def _diagonal(w: Writer) -> None:
     w.add(f"diag({name}, k={k})", np.diag(np.empty(shape), k).shape)
 
 
-MATRIX = ("inv({0})", "expm({1})", "cholesky({2})", "einsum('...ii->...', {1})")
-SCALAR = ("det({0})", "slogdet({0})[1]", "trace({1})")
+MATRIX = ("inv({0})", "expm({1})", "cholesky({2})", "cofactors({1})")
+SCALAR = ("det({1})", "slogdet({0})[1]", "trace({1})")
 
 
 def _matrix_function(w: Writer) -> None:
@@ -528,7 +528,7 @@ def _matrix_function(w: Writer) -> None:
     n = w.shapes[x][-1]
     eye = f"one_hot(arange({n}), {n})"
     forms = f"{x} + {n + 1} * {eye}", x, f'{x} @ einsum("...ij->...ji", {x}) + {eye}'
-    template = w.one_of((*MATRIX[:3], *SCALAR))
+    template = w.one_of((*MATRIX, *SCALAR))
     w.add(template.format(*forms), w.shapes[x] if template in MATRIX else w.shapes[x][:-2])
 
 

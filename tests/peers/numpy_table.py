@@ -56,6 +56,7 @@ def numpy_table(np: ModuleType) -> Table:
         "concatenate": lambda *xs, axis: np.concatenate(xs, axis=axis),
         "stack": lambda *xs, axis: np.stack(xs, axis=axis),
         "split": lambda x, *, sections, axis: tuple(np.split(x, sections, axis=axis)),
+        "cofactors": lambda x: np.linalg.det(x)[..., None, None] * np.swapaxes(np.linalg.inv(x), -1, -2),
         "full_rank": lambda r: r,
         "item": lambda parts, *, index: parts[index],
         "expand_dims": lambda x, *, axis: np.reshape(x, expanded(numpy.shape(x), axis)),

@@ -214,6 +214,7 @@ _TABLE: Table = {
     "concatenate": lambda *xs, axis: torch.cat(xs, axis),
     "stack": lambda *xs, axis: torch.stack(xs, axis),
     "split": lambda x, *, sections, axis: torch.tensor_split(x, sections, dim=axis),
+    "cofactors": lambda x: torch.linalg.det(x)[..., None, None] * torch.linalg.inv(x).mT,
     "full_rank": lambda r: r,
     "item": lambda parts, *, index: parts[index],
     "einsum": lambda *xs, spec: torch.einsum(spec, *xs),

@@ -17,13 +17,15 @@ from graphc.autodiff import differentiate
 from graphc.builder import Builder
 from graphc.errors import GraphcError
 from graphc.graph import Graph, verify
+from graphc.op import Conventions
 from graphc.ops import OPS
 from graphc.rewrite.engine import rewrite
-from graphc.rewrite.pattern import FLOAT, Apply, Kind, Rule, Var, instantiate, var
-from graphc.rewrite.sets import RULE_SETS
+from graphc.rewrite.pattern import FLOAT, Apply, Failure, Kind, Rule, Var, instantiate, var
+from graphc.rewrite.sets import RULE_SETS, STABILISE
 from graphc.tensor_type import TensorType
 from graphc.value import Value
 from tests.evaluate import evaluate
+from tests.exact import exact_outputs
 
 RULES = [pytest.param(name, rule, id=rule.name) for name, rules in RULE_SETS.items() for rule in rules]
 
@@ -74,21 +76,21 @@ def hole_value(builder: Builder, name: str, sample: object) -> Value:
     return sample(builder) if callable(sample) else builder.constant(sample)
 
 
-def joint(graph: Graph) -> Graph:
+def joint(graph: Graph, conventions: Conventions = "graphc") -> Graph:
     """The graph with the gradients of its float inputs, where it has any."""
     variables = {str(node.attrs["name"]): node for node in graph.inputs if node.tensor.is_float}
     if not variables or not graph.outputs["f"].tensor.is_float:
         return graph
-    return differentiate(graph, ["f"], variables).graph
+    return differentiate(graph, ["f"], variables, conventions=conventions).graph
 
 
-def before_and_after(rule: Rule) -> tuple[Graph, Graph]:
+def before_and_after(rule: Rule, conventions: Conventions = "graphc") -> tuple[Graph, Graph]:
     graph = as_graph(rule)
     found = rewrite(graph, [rule])
     assert [firing.rule for firing in found.firings][:1] == [rule.name], "the rule does not fire on its own pattern"
     verify(found.graph)
     assert found.graph.outputs["f"].type == graph.outputs["f"].type
-    return joint(graph), joint(found.graph)
+    return joint(graph, conventions), joint(found.graph, conventions)
 
 
 def points(graph: Graph, pool: tuple[float, ...] | None, *, low: float = -3.0, high: float = 3.0) -> Iterator[Point]:
@@ -181,6 +183,83 @@ def test_stability_never_overflows_where_the_original_did_not(rule: Rule) -> Non
             old, new = evaluate(before, point), evaluate(after, point)
             for name in old:
                 assert np.all(np.isfinite(new[name]) | ~np.isfinite(old[name])), (point, old, new)
+
+
+APPLIED_BEFORE = [param.values[1] for param in RULES if param.values[1] in STABILISE]
+
+
+def keeps_kinks(rule: Rule, conventions: Conventions) -> bool:
+    """Whether a rule keeps every gradient that is finite, at points where kinks are."""
+    before, after = before_and_after(rule, conventions)
+    with np.errstate(all="ignore"):
+        for point in points(before, (0.0, -1.0, 1.0)):
+            old, new = evaluate(before, point), evaluate(after, point)
+            for name in old:
+                known = np.isfinite(np.asarray(old[name]))
+                if not np.allclose(np.asarray(old[name])[known], np.asarray(new[name])[known], rtol=1e-12):
+                    return False
+    return True
+
+
+# Under graphc's own conventions the tests of each set say it.
+@pytest.mark.parametrize("conventions", ["torch", "jax"])
+def test_rules_before_differentiation_keep_the_conventions_at_kinks(conventions: Conventions) -> None:
+    concerned = [r for r in APPLIED_BEFORE if any(conventions in n.op.alternatives for n in as_graph(r).nodes)]
+    assert bool(concerned) is any(conventions in op.alternatives for op in OPS.values())
+    assert [rule.name for rule in concerned if not keeps_kinks(rule, conventions)] == []
+
+
+def test_a_rule_that_turns_a_kink_round_is_found() -> None:
+    x = var("x", FLOAT)
+    assert not keeps_kinks(Rule("absolute_of_negative", OPS["abs"](-x), OPS["abs"](x)), "jax")
+
+
+# These bring an expression into the form that another rule repairs, or spare a mask.
+REPAIR_NOTHING = {
+    *("softmax_of_shifted", "log_softmax_of_shifted", "pick_by_counting"),
+    *("same_branches", "maximum_of_same", "minimum_of_same"),
+}
+
+
+@of_set("STABILITY")
+def test_stability_says_where_the_plain_form_fails(rule: Rule) -> None:
+    assert (rule.fails is None) == (rule.name in REPAIR_NOTHING)
+    if rule.fails is not None:
+        check_failure(rule)
+
+
+def test_a_wrong_failure_is_found() -> None:
+    rules = {rule.name: rule for rule in RULE_SETS["STABILITY"]}
+    for broken in (
+        replace(rules["softplus"], fails=Failure("nowhere", {"x": 1.0})),
+        replace(rules["softplus"], replacement=OPS["log"](1 + OPS["exp"](var("x")) * 1)),
+        replace(rules["log_of_power"], replacement=2 * OPS["log"](var("x"))),
+    ):
+        with pytest.raises(AssertionError):
+            check_failure(broken)
+
+
+def check_failure(rule: Rule) -> None:
+    """At the rule's point the pattern gives no number or a wrong one, value or gradient; the replacement is right."""
+    assert rule.fails is not None
+    before, after = before_and_after(rule)
+    point = {"d_f": 1.0, **rule.fails.at}
+    values = {}
+    for node in before.inputs:
+        kind = np.dtype(node.tensor.dtype)
+        values[str(node.attrs["name"])] = np.broadcast_to(
+            np.asarray(point[str(node.attrs["name"])], kind), node.tensor.shape
+        )
+    truth, limit = exact_outputs(before, values), exact_outputs(after, values)
+    wrong = False
+    with np.errstate(all="ignore"):
+        old, new = evaluate(before, values), evaluate(after, values)
+    for name in old:
+        # Where the pattern has no number, as 0 * log(0), the replacement has its limit.
+        expected = np.where(np.isnan(truth[name]), limit[name], truth[name])
+        np.testing.assert_allclose(new[name], expected, rtol=1e-13, err_msg=f"{rule.name} {name}")
+        wrong |= not np.allclose(old[name], expected, rtol=1e-8, atol=0)
+    assert wrong, f"{rule.name} fails nowhere at its point"
 
 
 @of_set("REASSOCIATE")
