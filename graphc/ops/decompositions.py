@@ -8,7 +8,6 @@ loss uses them the gradient is NaN, also where it would not depend on which were
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +16,21 @@ from numpy.typing import NDArray
 
 from graphc.errors import TypeRuleError
 from graphc.numpy_text import call
-from graphc.op import OPS, Condition, Op, OpCall, Sample, define
+from graphc.op import OPS, Condition, Op, Sample, define
 from graphc.ops import batch_rules
 from graphc.ops.axes import described, every_cotangent
 from graphc.ops.degenerate import distinct_from_zero, either, gaps, used_slices
 from graphc.ops.indexing import needed
-from graphc.ops.matrix_functions import cubic, dominant, like, placed, read_triangle, refuse_non_square, transposed
+from graphc.ops.matrix_functions import (
+    cubic,
+    dominant,
+    finite,
+    like,
+    placed,
+    read_triangle,
+    refuse_non_square,
+    transposed,
+)
 from graphc.ops.operand_text import as_float
 from graphc.size import Size, at_least, smaller
 from graphc.tensor_type import TensorType, TupleType, shape_text
@@ -45,10 +53,6 @@ def _tensor(*shape: int) -> TensorType:
 
 def _part(y: Value, index: int) -> Value:
     return OPS["item"](y, index=index)
-
-
-def _finite(function: str, c: OpCall, x: ast.expr) -> ast.expr:
-    return call("_finite", function, as_float(c, x), *placed(c))
 
 
 # eigh
@@ -82,7 +86,7 @@ EIGH = define(
         "eigh",
         1,
         infer=_eigh_type,
-        numpy=lambda c, x: call("np.linalg.eigh", _finite("eigh", c, x)),
+        numpy=lambda c, x: call("np.linalg.eigh", finite("eigh", c, x)),
         vjp=_eigh_vjp,
         flops=lambda y, x: 10 * x.size * x.shape[-1],
         convention="eigh reads the lower triangle of its operand, and its gradient is of that triangle; "
@@ -150,7 +154,7 @@ SVD = define(
         "svd",
         1,
         infer=_svd_type,
-        numpy=lambda c, x: call("np.linalg.svd", _finite("svd", c, x), full_matrices=False),
+        numpy=lambda c, x: call("np.linalg.svd", finite("svd", c, x), full_matrices=False),
         vjp=_svd_vjp,
         flops=lambda y, x: 20 * x.size * x.shape[-1],
         convention="svd' by vectors of singular values that are equal, or 0, up to rounding is NaN; "
@@ -219,7 +223,7 @@ QR = define(
         "qr",
         1,
         infer=_qr_type,
-        numpy=lambda c, x: call("np.linalg.qr", _finite("qr", c, x)),
+        numpy=lambda c, x: call("np.linalg.qr", finite("qr", c, x)),
         vjp=_qr_vjp,
         flops=lambda y, x: cubic(y, x) * 4,
         conditions=_qr_conditions,

@@ -7,6 +7,7 @@ Matrices, 2008, theorem 3.6. A matrix that is singular up to rounding is a LinAl
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,11 @@ def like(x: TensorType, *shape: Size) -> TensorType:
 def placed(c: OpCall) -> tuple[str, ...]:
     """The model line, as an argument of a runtime function that can refuse a matrix."""
     return (c.place,) if c.place else ()
+
+
+def finite(function: str, c: OpCall, x: ast.expr) -> ast.expr:
+    """The text of matrices that are to be decomposed, which have to be finite."""
+    return call("_finite", function, as_float(c, x), *placed(c))
 
 
 def matrix_scalar(x: Value) -> Value:
@@ -184,7 +190,7 @@ COFACTORS = define(
         "cofactors",
         1,
         infer=_square("cofactors", "matrix"),
-        numpy=lambda c, x: call("_cofactors", as_float(c, x)),
+        numpy=lambda c, x: call("_cofactors", finite("cofactors", c, x)),
         vjp=_cofactors_vjp,
         flops=lambda y, x: 20 * x.size * x.shape[-1],
         convention="cofactors'(singular up to rounding) raises numpy.linalg.LinAlgError",

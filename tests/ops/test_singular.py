@@ -163,6 +163,8 @@ def test_a_matrix_that_is_not_finite_is_not_called_singular(place: int, value: f
         else:
             # diag(inf, 1, 1) has the inverse diag(0, 1, 1).
             assert place in (0, 4, 8) or not np.isfinite(found).all()
+    with pytest.raises(np.linalg.LinAlgError, match="the matrix is not finite"):
+        gradients_of(OPS["det"], a)
     for op in ("eigh", "svd", "qr"):
         with pytest.raises(np.linalg.LinAlgError, match="the matrix is not finite"):
             value_of(lambda x, op=op: OPS["item"](OPS[op](x), index=0), a)
