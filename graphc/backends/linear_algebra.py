@@ -1,7 +1,7 @@
 """Functions of matrices that generated modules call where NumPy's would give numbers that are rounding errors alone.
 
-What NumPy refuses, and what is singular up to rounding, is one error that names the place in the model. Of a matrix
-that is not finite comes NaN, a limit or an error.
+What NumPy refuses, and what is singular up to rounding, is one error that names the place in the model; so is a
+matrix that is not finite.
 """
 
 from __future__ import annotations
@@ -12,13 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def _refused(reason: str, place: str) -> np.linalg.LinAlgError:
-    return np.linalg.LinAlgError(f"{reason}  [{place}]" if place else reason)
-
-
-def _singular(function: str, a: NDArray[Any], place: str) -> np.linalg.LinAlgError:
-    state = "singular" if np.all(np.isfinite(a)) else "not finite"
-    return _refused(f"{function}(): the matrix is {state}", place)
+def _refused(function: str, a: NDArray[Any], fault: str, place: str) -> np.linalg.LinAlgError:
+    fault = fault if np.all(np.isfinite(a)) else "is not finite"
+    return np.linalg.LinAlgError(f"{function}(): the matrix {fault}{f'  [{place}]' if place else ''}")
 
 
 def _column_scale(a: NDArray[Any]) -> Any:
@@ -33,9 +29,8 @@ def _check_regular(function: str, a: NDArray[Any], growth: Any, place: str) -> N
     ``growth`` is how many times larger than ``eps`` that change is: Skeel's condition number, the largest row sum of
     ``|a⁻¹| |a|`` with the columns scaled alike (Higham, Accuracy and Stability of Numerical Algorithms, 2002, 7.2).
     """
-    finite = np.all(np.isfinite(a), axis=(-2, -1))
-    if np.any(finite & ~(growth * np.finfo(a.dtype).eps <= 0.5)):
-        raise _singular(function, a, place)
+    if not np.all(growth * np.finfo(a.dtype).eps <= 0.5):
+        raise _refused(function, a, "is singular", place)
 
 
 def _inv(a: NDArray[Any], place: str = "") -> NDArray[Any]:
@@ -44,7 +39,7 @@ def _inv(a: NDArray[Any], place: str = "") -> NDArray[Any]:
     try:
         found = np.linalg.inv(a)
     except np.linalg.LinAlgError:
-        raise _singular("inv", a, place) from None
+        raise _refused("inv", a, "is singular", place) from None
     sums = np.abs(found) @ (np.abs(a) @ (1.0 / scale)[..., None])
     _check_regular("inv", a, np.max(sums[..., 0] * scale, axis=-1, initial=0.0), place)
     return found
@@ -65,7 +60,7 @@ def _solve(a: NDArray[Any], b: NDArray[Any], place: str = "") -> NDArray[Any]:
     try:
         found = np.linalg.solve(a, np.concatenate(sides, axis=-1))
     except np.linalg.LinAlgError:
-        raise _singular("solve", a, place) from None
+        raise _refused("solve", a, "is singular", place) from None
     sums = np.sqrt(2.0 * n * np.mean((found[..., -8:] * scale[..., None]) ** 2, axis=-1))
     _check_regular("solve", a, np.max(sums, axis=-1, initial=0.0), place)
     return found[..., 0] if b.ndim == 1 else found[..., :-8]
@@ -76,26 +71,26 @@ def _cholesky(a: NDArray[Any], place: str = "") -> NDArray[Any]:
     try:
         found = np.linalg.cholesky(a)
     except np.linalg.LinAlgError:
-        raise _refused("cholesky(): the matrix is not positive definite", place) from None
+        raise _refused("cholesky", a, "is not positive definite", place) from None
     left = np.diagonal(found, axis1=-2, axis2=-1) ** 2
     noise = 10.0 * a.shape[-1] * np.finfo(a.dtype).eps * np.diagonal(a, axis1=-2, axis2=-1)
-    if np.any(left <= noise):
-        raise _refused("cholesky(): the matrix is not positive definite", place)
+    if not np.all(left > noise):
+        raise _refused("cholesky", a, "is not positive definite", place)
     return found
 
 
 def _finite(function: str, a: NDArray[Any], place: str = "") -> NDArray[Any]:
     """The matrices, for a decomposition: of infinities that of LAPACK may never end, or give numbers."""
     if not np.all(np.isfinite(a)):
-        raise _refused(f"{function}(): the matrix is not finite", place)
+        raise _refused(function, a, "", place)
     return a
 
 
 def _full_rank(r: NDArray[Any], place: str = "") -> NDArray[Any]:
     """The triangle R of a QR decomposition, of columns that do not depend on each other up to rounding."""
     noise = 10.0 * r.shape[-1] * np.finfo(r.dtype).eps * np.max(np.abs(r), axis=-2, initial=0.0)
-    if np.any(np.abs(np.diagonal(r, axis1=-2, axis2=-1)) <= noise):
-        raise _refused("qr(): the columns of the matrix depend on each other", place)
+    if not np.all(np.abs(np.diagonal(r, axis1=-2, axis2=-1)) > noise):
+        raise _refused("qr", r, "has columns that depend on each other", place)
     return r
 
 
