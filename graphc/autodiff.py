@@ -22,10 +22,10 @@ from graphc.finite import Finiteness
 from graphc.graph import Graph, Node
 from graphc.guards import Guard, chosen, fitting, guarded, is_uniform, multiplied, through, united
 from graphc.op import OPS, Conventions
-from graphc.ops.axes import unbroadcast
+from graphc.ops.axes import unbroadcast, zeros
 from graphc.rewrite.engine import Firing
 from graphc.symbolic import partials
-from graphc.tensor_type import TensorType, TupleType
+from graphc.tensor_type import TupleType
 from graphc.value import Value
 
 Edge = tuple[Node, int]
@@ -343,25 +343,16 @@ def _elementwise_cotangents(
 
 
 def _collected(builder: Builder, node: Node, parts: Sequence[Part]) -> Value | tuple[Value | None, ...]:
-    """The cotangent of a node: what its users sent, added; of a node with several results, one for each."""
+    """The cotangent of a node: what its users sent, added; of several results one for each, None where none was."""
     if not isinstance(node.type, TupleType):
         return _sum([builder.value(part) for _, part in parts])
     sent = [[builder.value(part) for index, part in parts if index == k] for k in range(len(node.type.items))]
-    symbolic = node.op.higher_order
-    return tuple(
-        _sum(found) if found else None if symbolic else zeros(builder, type)
-        for found, type in zip(sent, node.type.items, strict=True)
-    )
+    return tuple(_sum(found) if found else None for found in sent)
 
 
 def _sum(parts: Sequence[Value]) -> Value:
     # Users were met last first; their contributions are added in the order of the model.
     return reduce(lambda total, part: total + part, reversed(parts))
-
-
-def zeros(builder: Builder, type: TensorType) -> Value:
-    """A cotangent or tangent that is zero everywhere."""
-    return OPS["broadcast_to"](builder.constant(0.0, type.dtype), shape=type.shape)
 
 
 def _seed(builder: Builder, output: str, node: Node, taken: set[str]) -> Node:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TypeAlias, cast
 
-from graphc.autodiff import backpropagate, between, differentiable_operands, place_of, zeros
+from graphc.autodiff import backpropagate, between, differentiable_operands, place_of
 from graphc.builder import Builder
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
@@ -22,6 +22,7 @@ from graphc.graph import Node
 from graphc.guards import ZEROS, Guard, chosen, multiplied, united
 from graphc.linearity import first_nonlinear
 from graphc.op import OPS, Conventions
+from graphc.ops.axes import zeros
 from graphc.symbolic import partials
 from graphc.tensor_type import TupleType
 from graphc.value import Value

@@ -79,10 +79,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class OpCall:
-    """What a NumPy text function knows of the node that it writes."""
+    """What a NumPy text function knows of the node that it writes; ``place`` is its model line, for errors."""
 
     type: Type
     operand_types: tuple[Type, ...]
+    place: str = ""
 
     @property
     def tensor(self) -> TensorType:
@@ -123,7 +124,8 @@ class Op:
         giving an ``ast.expr`` (``call`` is an `OpCall`). A name that starts with ``_`` is a function of
         `graphc.backends.runtime`.
     vjp : callable, optional
-        ``vjp(cotangent, result, *operands, **attrs)`` gives one cotangent per operand, None where there is none.
+        ``vjp(cotangent, result, *operands, **attrs)`` gives one cotangent per operand, None where there is none. Of
+        an op with several results it is given one cotangent for each, None for those that nobody uses.
         Elementwise ops have none of their own: the engine uses their partials.
     differentiable : tuple of int, optional
         The positions of the operands that it can send a cotangent to; None for every float operand.
@@ -154,8 +156,7 @@ class Op:
         the operands that move, by position. Left out, forward mode transposes the VJP.
     higher_order : bool
         Whether attributes hold graphs (`scan`). The rules of such an op are given, as the keyword ``engine``, the
-        transformation that they are part of, to apply it to these graphs; its VJP is given None for the cotangent of a
-        result that nobody uses, and its batching rule gives one value per result.
+        transformation that they are part of, to apply it to these graphs; its batching rule gives one value per result.
     label : str
         What pictures write in the node; the name when empty.
     implicit : bool

@@ -6,13 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from graphc.autodiff import apart, backpropagate, zeros
+from graphc.autodiff import apart, backpropagate
 from graphc.builder import Builder, rebuild
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.forward import push_forward
 from graphc.graph import Graph, Node
 from graphc.op import Conventions
+from graphc.ops.axes import zeros
 from graphc.passes import stabilise
 
 Layout: TypeAlias = "str | tuple[Layout, ...] | Mapping[str, Layout]"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from graphc.backends import runtime, special
+from graphc.backends import linear_algebra, runtime, special
 from graphc.builder import Builder, rebuild
 from graphc.graph import Graph, Node
 from graphc.numpy_text import FLOAT, SIZE, fill
@@ -20,7 +20,7 @@ def evaluate(graph: Graph, values: Mapping[str, object], *, dtype: str = "float6
     """The outputs of a graph for the values of its inputs and parameters, computed in a float type."""
     found: dict[Node, object] = {}
     named = {SIZE + name: size for name, size in bound_sizes(graph, values).items()}
-    scope = {**vars(runtime), **vars(special), "np": np, FLOAT: np.dtype(dtype), **named}
+    scope = {**vars(runtime), **vars(special), **vars(linear_algebra), "np": np, FLOAT: np.dtype(dtype), **named}
     texts: dict[Node, ast.expr] = {}
     for node in graph.nodes:
         if node.op.name in ("input", "param"):

@@ -15,12 +15,14 @@ import numpy as np
 import pytest
 
 import graphc
-from graphc.backends import entry, runtime, special
+from graphc.backends import entry, linear_algebra, runtime, special
 from graphc.graph import Graph, verify
 from tests.evaluate import evaluate
 from tests.random_models import Arrays, RandomModel, random_model
 
-COPIED = {line for module in (runtime, special, entry) for line in inspect.getsource(module).splitlines()}
+COPIED = {
+    line for module in (runtime, special, linear_algebra, entry) for line in inspect.getsource(module).splitlines()
+}
 """Lines of runtime functions, which are as wide as the project's own."""
 
 FAST = range(25)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection
 
+from graphc.backends.numpy_sizes import place_text
 from graphc.graph import Graph, Node
 from graphc.numpy_text import call, fill, float_dtype, float_scalar
 from graphc.op import OpCall
@@ -15,7 +16,7 @@ from graphc.tensor_type import TensorType
 def op_text(graph: Graph, node: Node, given: list[ast.expr]) -> ast.expr:
     """The NumPy text of a node, from those of its operands."""
     operands = graph.operands(node)
-    value = _filled(node, operands, given)
+    value = _filled(node, operands, given, place_text(next(iter(graph.spans.get(node, ())), None)))
     if node.op.elementwise is not None and node.tensor.is_float and all(map(is_literal, given)):
         return _of_numbers(node, operands, given, value)
     return value
@@ -55,10 +56,10 @@ _COMPUTING = (ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Sub
 _COMPOUND = (*_COMPUTING, ast.Attribute, ast.Tuple, ast.List, ast.Slice, ast.keyword)
 
 
-def _filled(node: Node, operands: tuple[Node, ...], given: list[ast.expr]) -> ast.expr:
+def _filled(node: Node, operands: tuple[Node, ...], given: list[ast.expr], place: str = "") -> ast.expr:
     if isinstance(node.op.numpy, str):
         return fill(node.op.numpy, dict(zip(("x", "y", "z"), given, strict=False)))
-    return node.op.numpy(OpCall(node.type, tuple(operand.type for operand in operands)), *given, **node.attrs)
+    return node.op.numpy(OpCall(node.type, tuple(operand.type for operand in operands), place), *given, **node.attrs)
 
 
 def _of_numbers(node: Node, operands: tuple[Node, ...], given: list[ast.expr], value: ast.expr) -> ast.expr:

@@ -4,6 +4,7 @@ from graphc.op import OPS
 from graphc.ops import (
     cross,
     decompositions,
+    degenerate,
     einsum,
     elementwise,
     functions,
@@ -32,6 +33,7 @@ __all__ = [
     "OPS",
     "cross",
     "decompositions",
+    "degenerate",
     "einsum",
     "elementwise",
     "functions",

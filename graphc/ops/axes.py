@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, TypeAlias
 from graphc.errors import TypeRuleError
 from graphc.op import OPS
 from graphc.size import SizeExpr
-from graphc.tensor_type import Shape, TensorType, check_axes
+from graphc.tensor_type import Shape, TensorType, TupleType, check_axes
 from graphc.tensor_type import described as described_shape
 
 if TYPE_CHECKING:
+    from graphc.builder import Builder
     from graphc.value import Value
 
 
@@ -97,6 +98,18 @@ def spread(value: Value, like: Value, axis: tuple[int, ...], keepdims: bool) -> 
     """A reduced value along its axes again, broadcast to the shape before the reduction."""
     value = kept(value, axis, keepdims)
     return value if value.shape == like.shape else OPS["broadcast_to"](value, shape=like.shape)
+
+
+def zeros(builder: Builder, type: TensorType) -> Value:
+    """A cotangent or tangent that is zero everywhere."""
+    return OPS["broadcast_to"](builder.constant(0.0, type.dtype), shape=type.shape)
+
+
+def every_cotangent(ct: Sequence[Value | None], y: Value) -> list[Value]:
+    """The cotangents of an op with several results, zeros for a result that none reaches."""
+    assert isinstance(y.node.type, TupleType)
+    pairs = zip(ct, y.node.type.items, strict=True)
+    return [zeros(y.builder, type) if part is None else part for part, type in pairs]
 
 
 def along(*operands: TensorType, axis: int | tuple[int, ...], **attrs: object) -> list[Apart]:

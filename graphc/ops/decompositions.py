@@ -2,8 +2,8 @@
 
 Derivative rules: eigh Giles, 2008, 3.1; svd Townsend, Differentiating the Singular Value Decomposition, 2016; qr Walter
 and Lehmann, Algorithmic Differentiation of Linear Algebra Functions with Application in Optimum Experimental Design,
-2010. Eigenvectors of equal eigenvalues, and singular vectors of equal singular values, are not differentiable: a
-cotangent that depends on which of them were taken gives inf or NaN, one of the values alone does not.
+2010. Eigenvectors of equal eigenvalues, and singular vectors of equal singular values, are not differentiable: where a
+loss uses them the gradient is NaN, also where it would not depend on which were taken; the values alone have one.
 """
 
 from __future__ import annotations
@@ -18,9 +18,19 @@ from graphc.errors import TypeRuleError
 from graphc.numpy_text import call
 from graphc.op import OPS, Condition, Op, Sample, define
 from graphc.ops import batch_rules
-from graphc.ops.axes import described
+from graphc.ops.axes import described, every_cotangent
+from graphc.ops.degenerate import distinct_from_zero, either, gaps, used_slices
 from graphc.ops.indexing import needed
-from graphc.ops.matrix_functions import cubic, like, read_triangle, refuse_non_square, transposed
+from graphc.ops.matrix_functions import (
+    cubic,
+    dominant,
+    finite,
+    like,
+    placed,
+    read_triangle,
+    refuse_non_square,
+    transposed,
+)
 from graphc.ops.operand_text import as_float
 from graphc.size import Size, at_least, smaller
 from graphc.tensor_type import TensorType, TupleType, shape_text
@@ -37,10 +47,8 @@ def _column(x: Value) -> Value:
     return OPS["expand_dims"](x, axis=-1)
 
 
-def _divided(x: Value, y: Value) -> Value:
-    """x / y, and 0 where both are 0: on the diagonal, and of equal values that the loss treats alike."""
-    neither = OPS["logical_and"](OPS["equal"](x, 0), OPS["equal"](y, 0))
-    return x / OPS["where"](neither, 1, y)
+def _tensor(*shape: int) -> TensorType:
+    return TensorType("float64", shape)
 
 
 def _part(y: Value, index: int) -> Value:
@@ -55,13 +63,17 @@ def _eigh_type(x: TensorType) -> TupleType:
     return TupleType((like(x, x.shape[-1]), like(x, *x.shape[-2:])))
 
 
-def _eigh_vjp(ct: Sequence[Value], y: Value, x: Value) -> tuple[Value]:
+def _eigh_vjp(ct: Sequence[Value | None], y: Value, x: Value) -> tuple[Value]:
     """V (diag(ct_w) + F ∘ (Vᵀ ct_V)) Vᵀ with F = 1 / (w_j - w_i), its symmetric part."""
     w, v = _part(y, 0), _part(y, 1)
-    turn = transposed(v) @ ct[1]
-    mixed = _divided((turn - transposed(turn)) / 2, _row(w) - _column(w))
-    symmetric = (v * _row(ct[0]) + v @ mixed) @ transposed(v)
-    return (read_triangle(symmetric),)
+    of_values, of_vectors = ct
+    found = None if of_values is None else v * _row(of_values)
+    if of_vectors is not None:
+        turn = transposed(v) @ of_vectors
+        mixed = v @ ((turn - transposed(turn)) / 2 / gaps(w, used_slices(of_vectors, -1), 1))
+        found = mixed if found is None else found + mixed
+    assert found is not None
+    return (read_triangle(found @ transposed(v)),)
 
 
 def _spread_out(x: NDArray[Any]) -> Sequence[NDArray[Any]]:
@@ -69,19 +81,16 @@ def _spread_out(x: NDArray[Any]) -> Sequence[NDArray[Any]]:
     return ((x + np.swapaxes(x, -1, -2)) / 4 + np.diag(3.0 * np.arange(1, x.shape[-1] + 1)),)
 
 
-def _tensor(*shape: int) -> TensorType:
-    return TensorType("float64", shape)
-
-
 EIGH = define(
     Op(
         "eigh",
         1,
         infer=_eigh_type,
-        numpy=lambda c, x: call("np.linalg.eigh", as_float(c, x)),
+        numpy=lambda c, x: call("np.linalg.eigh", finite("eigh", c, x)),
         vjp=_eigh_vjp,
         flops=lambda y, x: 10 * x.size * x.shape[-1],
-        convention="eigh reads the lower triangle of its operand, and its gradient is of that triangle",
+        convention="eigh reads the lower triangle of its operand, and its gradient is of that triangle; "
+        "NaN by vectors of eigenvalues that are equal up to rounding",
         samples=tuple(
             Sample((_tensor(*shape),), domain=(-1.0, 1.0), made=_spread_out) for shape in ((3, 3), (2, 3, 3), (1, 1))
         ),
@@ -110,20 +119,27 @@ def _refuse_non_matrix(name: str, x: TensorType) -> None:
         raise TypeRuleError("GC203", message, "{0} " + described(x), {0: described(x)})
 
 
-def _svd_vjp(ct: Sequence[Value], y: Value, x: Value) -> tuple[Value]:
+def _svd_vjp(ct: Sequence[Value | None], y: Value, x: Value) -> tuple[Value]:
     """U [(F ∘ skew(Uᵀ ct_U)) S + diag(ct_s) + S (F ∘ skew(Vᵀ ct_V))] Vᵀ with F = 1 / (s_j² - s_i²).
 
     A matrix that is not square has a side beyond its singular vectors: (1 - U Uᵀ) ct_U S⁻¹ Vᵀ, or the same of V.
     """
     u, s, vh = (_part(y, k) for k in range(3))
-    gaps = (_row(s) - _column(s)) * (_row(s) + _column(s))
-    left, right = transposed(u) @ ct[0], vh @ transposed(ct[2])
-    inner = _divided(left - transposed(left), gaps) * _row(s) + _column(s) * _divided(right - transposed(right), gaps)
-    found = (u * _row(ct[1]) + u @ inner) @ vh
-    if u.shape[-2] != s.shape[-1]:
-        found = found + _divided(ct[0] - u @ left, _row(s)) @ vh
-    if vh.shape[-1] != s.shape[-1]:
-        found = found + u @ _divided(ct[2] - transposed(right) @ vh, _column(s))
+    if ct[0] is None and ct[2] is None:
+        assert ct[1] is not None
+        return ((u * _row(ct[1])) @ vh,)
+    of_u, of_s, of_vh = every_cotangent(ct, y)
+    asked = [used_slices(part, axis) for part, axis in ((ct[0], -1), (ct[2], -2)) if part is not None]
+    used = either(asked)
+    apart = gaps(s, used, _row(s) + _column(s))
+    left, right = transposed(u) @ of_u, vh @ transposed(of_vh)
+    inner = (left - transposed(left)) / apart * _row(s) + _column(s) * ((right - transposed(right)) / apart)
+    found = (u * _row(of_s) + u @ inner) @ vh
+    size = distinct_from_zero(s, used)
+    if u.shape[-2] != s.shape[-1] and ct[0] is not None:
+        found = found + ((of_u - u @ left) / _row(size)) @ vh
+    if vh.shape[-1] != s.shape[-1] and ct[2] is not None:
+        found = found + u @ ((of_vh - transposed(right) @ vh) / _column(size))
     return (found,)
 
 
@@ -138,9 +154,11 @@ SVD = define(
         "svd",
         1,
         infer=_svd_type,
-        numpy=lambda c, x: call("np.linalg.svd", as_float(c, x), full_matrices=False),
+        numpy=lambda c, x: call("np.linalg.svd", finite("svd", c, x), full_matrices=False),
         vjp=_svd_vjp,
         flops=lambda y, x: 20 * x.size * x.shape[-1],
+        convention="svd' by vectors of singular values that are equal, or 0, up to rounding is NaN; "
+        "by a singular value of 0 it is uᵀ ct v of the vectors that NumPy takes",
         samples=tuple(
             Sample((_tensor(*shape),), domain=(-1.0, 1.0), made=_graded)
             for shape in ((3, 3), (4, 2), (2, 4), (2, 3, 2), (1, 1))
@@ -163,29 +181,53 @@ def _qr_type(x: TensorType) -> TupleType:
     return TupleType((like(x, rows, columns), like(x, columns, columns)))
 
 
+def _square_type(r: TensorType) -> TensorType:
+    refuse_non_square("full_rank", r)
+    return like(r, *r.shape[-2:])
+
+
 def _qr_conditions(x: TensorType) -> list[Condition]:
     excess: Size = x.shape[-2] - x.shape[-1]
     return [needed(excess, 0)] if at_least(excess, 0) is None else []
 
 
-def _qr_vjp(ct: Sequence[Value], y: Value, x: Value) -> tuple[Value]:
+def _qr_vjp(ct: Sequence[Value | None], y: Value, x: Value) -> tuple[Value]:
     """(ct_Q + Q copyltu(R ct_Rᵀ - ct_Qᵀ Q)) R⁻ᵀ; copyltu mirrors the lower triangle."""
     q, r = _part(y, 0), _part(y, 1)
-    turn = r @ transposed(ct[1]) - transposed(ct[0]) @ q
+    of_q, of_r = every_cotangent(ct, y)
+    turn = r @ transposed(of_r) - transposed(of_q) @ q
     mirrored = OPS["tril"](turn) + transposed(OPS["tril"](turn, k=-1))
-    return (transposed(OPS["solve"](r, transposed(ct[0] + q @ mirrored))),)
+    return (transposed(OPS["solve"](OPS["full_rank"](r), transposed(of_q + q @ mirrored))),)
 
+
+FULL_RANK = define(
+    Op(
+        "full_rank",
+        1,
+        infer=_square_type,
+        numpy=lambda c, r: call("_full_rank", as_float(c, r), *placed(c)),
+        vjp=lambda ct, y, r: (ct,),
+        linear=True,
+        flops=0,
+        samples=(
+            Sample((_tensor(3, 3),), domain=(-1.0, 1.0), made=dominant),
+            Sample((_tensor(2, 2, 2),), domain=(-1.0, 1.0), made=dominant),
+        ),
+        batching=batch_rules.unchanged("full_rank"),
+        doc="the triangle R of qr, of a matrix whose columns do not depend on each other",
+    )
+)
 
 QR = define(
     Op(
         "qr",
         1,
         infer=_qr_type,
-        numpy=lambda c, x: call("np.linalg.qr", as_float(c, x)),
+        numpy=lambda c, x: call("np.linalg.qr", finite("qr", c, x)),
         vjp=_qr_vjp,
         flops=lambda y, x: cubic(y, x) * 4,
         conditions=_qr_conditions,
-        convention="qr'(columns that depend on each other) raises numpy.linalg.LinAlgError, or is large",
+        convention="qr' and lstsq of columns that depend on each other up to rounding raise numpy.linalg.LinAlgError",
         samples=tuple(
             Sample((_tensor(*shape),), domain=(-1.0, 1.0), made=_graded)
             for shape in ((3, 3), (4, 2), (2, 3, 2), (1, 1))

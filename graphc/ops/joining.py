@@ -11,7 +11,7 @@ from graphc.errors import TypeRuleError
 from graphc.numpy_text import call
 from graphc.op import OPS, Condition, Op, OpCall, Sample, define
 from graphc.ops import batch_rules
-from graphc.ops.axes import described, normalize_axis, quoted
+from graphc.ops.axes import described, every_cotangent, normalize_axis, quoted
 from graphc.ops.indexing import Slice
 from graphc.ops.operand_text import common_dtype
 from graphc.size import Size, SizeExpr, at_least, divide, exact_quotient
@@ -175,8 +175,8 @@ def _split_conditions(x: TensorType, *, sections: Sections, axis: int) -> list[C
     return [Condition(part, "at_least", 0) for part in sizes if at_least(part, 0) is None]
 
 
-def _split_vjp(ct: Sequence[Value], y: Value, x: Value, *, sections: Sections, axis: int) -> tuple[Value]:
-    joined = OPS["concatenate"](*ct, axis=axis)
+def _split_vjp(ct: Sequence[Value | None], y: Value, x: Value, *, sections: Sections, axis: int) -> tuple[Value]:
+    joined = OPS["concatenate"](*every_cotangent(ct, y), axis=axis)
     # Sections of a named size are floors of a division; that it is exact is a condition.
     return (joined if joined.shape == x.shape else OPS["reshape"](joined, shape=x.shape),)
 

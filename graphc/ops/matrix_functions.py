@@ -2,11 +2,12 @@
 
 Derivative rules: Giles, Collected Matrix Derivative Results for Forward and Reverse Mode Algorithmic Differentiation,
 2008; for cholesky Murray, Differentiation of the Cholesky decomposition, 2016; for expm Higham, Functions of
-Matrices, 2008, theorem 3.6. A singular matrix is NumPy's LinAlgError when the function runs.
+Matrices, 2008, theorem 3.6. A matrix that is singular up to rounding is a LinAlgError when the function runs.
 """
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from graphc.errors import TypeRuleError
 from graphc.numpy_text import call
-from graphc.op import OPS, Op, Sample, define
+from graphc.op import OPS, Op, OpCall, Sample, define
 from graphc.ops import batch_rules
 from graphc.ops.axes import described, unbroadcast
 from graphc.ops.linear_algebra import batch_shape
@@ -55,6 +56,16 @@ def read_triangle(symmetric: Value) -> Value:
 def like(x: TensorType, *shape: Size) -> TensorType:
     """The float type with the leading axes of matrices, and these axes."""
     return TensorType(float_of(x), (*x.shape[:-2], *shape))
+
+
+def placed(c: OpCall) -> tuple[str, ...]:
+    """The model line, as an argument of a runtime function that can refuse a matrix."""
+    return (c.place,) if c.place else ()
+
+
+def finite(function: str, c: OpCall, x: ast.expr) -> ast.expr:
+    """The text of matrices that are to be decomposed, which have to be finite."""
+    return call("_finite", function, as_float(c, x), *placed(c))
 
 
 def matrix_scalar(x: Value) -> Value:
@@ -129,11 +140,11 @@ SOLVE = define(
         "solve",
         2,
         infer=_solve_type,
-        numpy=lambda c, a, b: call("np.linalg.solve", as_float(c, a), as_float(c, b, 1)),
+        numpy=lambda c, a, b: call("_solve", as_float(c, a), as_float(c, b, 1), *placed(c)),
         vjp=_solve_vjp,
         batching=batch_rules.solve,
         flops=cubic,
-        convention="solve of a singular matrix raises numpy.linalg.LinAlgError",
+        convention="solve(singular up to rounding) raises numpy.linalg.LinAlgError",
         samples=tuple(
             Sample((_tensor(*a), _tensor(*b)), domain=(-1.0, 1.0), made=dominant)
             for a, b in (((3, 3), (3,)), ((3, 3), (3, 2)), ((2, 3, 3), (3,)), ((2, 3, 3), (3, 2)), ((3, 3), (2, 3, 1)))
@@ -153,10 +164,10 @@ INV = define(
         "inv",
         1,
         infer=_square("inv", "matrix"),
-        numpy=lambda c, x: call("np.linalg.inv", as_float(c, x)),
+        numpy=lambda c, x: call("_inv", as_float(c, x), *placed(c)),
         vjp=_inv_vjp,
         flops=cubic,
-        convention="inv of a singular matrix raises numpy.linalg.LinAlgError",
+        convention="inv(singular up to rounding) raises numpy.linalg.LinAlgError",
         samples=_samples(dominant, *_SQUARES),
         batching=batch_rules.unchanged("inv"),
         doc="the inverse of square matrices; solve(a, b) is better than inv(a) @ b",
@@ -179,10 +190,10 @@ COFACTORS = define(
         "cofactors",
         1,
         infer=_square("cofactors", "matrix"),
-        numpy=lambda c, x: call("_cofactors", as_float(c, x)),
+        numpy=lambda c, x: call("_cofactors", finite("cofactors", c, x)),
         vjp=_cofactors_vjp,
         flops=lambda y, x: 20 * x.size * x.shape[-1],
-        convention="cofactors'(singular) raises numpy.linalg.LinAlgError",
+        convention="cofactors'(singular up to rounding) raises numpy.linalg.LinAlgError",
         samples=_samples(dominant, *_SQUARES),
         batching=batch_rules.unchanged("cofactors"),
         doc="det(x) inv(x).T of square matrices, also of singular ones: the gradient of det",
@@ -210,9 +221,9 @@ def _slogdet_type(x: TensorType) -> TupleType:
     return TupleType((like(x), like(x)))
 
 
-def _slogdet_vjp(ct: Sequence[Value], y: Value, x: Value) -> tuple[Value]:
+def _slogdet_vjp(ct: Sequence[Value | None], y: Value, x: Value) -> tuple[Value | None]:
     """Petersen and Pedersen, The Matrix Cookbook, 57: x⁻ᵀ; the sign is piecewise constant."""
-    return (matrix_scalar(ct[1]) * transposed(OPS["inv"](x)),)
+    return (None if ct[1] is None else matrix_scalar(ct[1]) * transposed(OPS["inv"](x)),)
 
 
 SLOGDET = define(
@@ -223,7 +234,7 @@ SLOGDET = define(
         numpy=lambda c, x: call("np.linalg.slogdet", as_float(c, x)),
         vjp=_slogdet_vjp,
         flops=cubic,
-        convention="slogdet(singular) = (0, -inf), its gradient raises numpy.linalg.LinAlgError",
+        convention="slogdet(singular) = (0, -inf), slogdet'(singular up to rounding) raises numpy.linalg.LinAlgError",
         samples=_samples(dominant, *_SQUARES),
         batching=batch_rules.unchanged("slogdet"),
         doc="sign and logarithm of the absolute value of the determinant of square matrices: two results",
@@ -248,10 +259,11 @@ CHOLESKY = define(
         "cholesky",
         1,
         infer=_square("cholesky", "matrix"),
-        numpy=lambda c, x: call("np.linalg.cholesky", as_float(c, x)),
+        numpy=lambda c, x: call("_cholesky", as_float(c, x), *placed(c)),
         vjp=_cholesky_vjp,
         flops=cubic,
-        convention="cholesky reads the lower triangle of its operand, and its gradient is of that triangle",
+        convention="cholesky reads the lower triangle of its operand, and its gradient is of that triangle; "
+        "cholesky(not positive definite beyond rounding) raises numpy.linalg.LinAlgError",
         samples=_samples(positive, *_SQUARES),
         batching=batch_rules.unchanged("cholesky"),
         doc="the lower triangular L with L @ L.T = x for symmetric positive definite x",

@@ -15,6 +15,7 @@ from typing import Any
 from graphc.builder import Builder, rebuild
 from graphc.graph import Graph, Node
 from graphc.op import OPS
+from graphc.ops.axes import zeros
 from graphc.ops.batch_rules import spread_over, with_size
 from graphc.ops.scan_steps import arranged, reached
 from graphc.size import Size
@@ -52,7 +53,7 @@ def vjp(
         active.update(p for p in reached if p < carries)
     called = _Called(inside, y, operands, length, not reverse)
     for k in sorted(active):
-        called.carry(k, seeds[k], ct[k] or _zeros(y.builder, seeds[k].tensor), back[k])
+        called.carry(k, seeds[k], ct[k] or zeros(y.builder, seeds[k].tensor), back[k])
     for p in (p for p in reached if p >= carries + xs):
         name = f"d_{inside.graph_name(inside.inputs[p])}"
         total = inside.input(name, inside.inputs[p])
@@ -60,7 +61,7 @@ def vjp(
         # The sum is what the model's gradient is called, not what one step adds to it.
         inside.builder.names.get(back[p], {}).pop(name, None)
         inside.builder.name(added.node, name)
-        called.carry(p, total, _zeros(y.builder, total.tensor), added.node)
+        called.carry(p, total, zeros(y.builder, total.tensor), added.node)
     for p in (p for p in reached if carries <= p < carries + xs):
         called.stack(p, back[p])
     scanned = {seeds[k]: given for k in sent if k >= carries and (given := ct[k]) is not None}
@@ -96,8 +97,8 @@ def jvp(
         active |= joined
     called = _Called(inside, y, operands, length, reverse)
     for k in sorted(active):
-        after = found.get(inside.outs[k]) or _zeros(inside.builder, dots[k].tensor).node
-        called.carry(k, dots[k], tangents.get(k) or _zeros(y.builder, dots[k].tensor), after)
+        after = found.get(inside.outs[k]) or zeros(inside.builder, dots[k].tensor).node
+        called.carry(k, dots[k], tangents.get(k) or zeros(y.builder, dots[k].tensor), after)
     for k, out in enumerate(inside.outs):
         if k >= carries and out in found:
             called.stack(k, found[out])
@@ -171,10 +172,6 @@ def _exchanged(x: Value) -> Value:
 
 def _is_float(node: Node) -> bool:
     return node.tensor.is_float
-
-
-def _zeros(builder: Builder, type: TensorType) -> Value:
-    return OPS["broadcast_to"](builder.constant(0.0, type.dtype), shape=type.shape)
 
 
 @dataclass(frozen=True)
