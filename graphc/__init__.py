@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from graphc.generated import load
     from graphc.graph import Graph, Node, verify
     from graphc.matrices import hessian, jacobian
+    from graphc.optimizer import Optimizer
     from graphc.vectorised import per_example_grad, vmap
 
 _HOMES = {
@@ -31,6 +32,7 @@ _HOMES = {
     "generated": ("load",),
     "graph": ("Graph", "Node", "verify"),
     "matrices": ("hessian", "jacobian"),
+    "optimizer": ("Optimizer",),
     "vectorised": ("per_example_grad", "vmap"),
 }
 
@@ -41,6 +43,7 @@ __all__ = [
     "GraphcWarning",
     "Model",
     "Node",
+    "Optimizer",
     "bool_",
     "check_grad",
     "compile",

@@ -105,7 +105,13 @@ _CONVENTIONS = click.option(
 _FORMAT = click.option(
     "--output-format", type=click.Choice(STYLES), default="full", show_default=True, help="How errors are written."
 )
-_WITH = click.option("--with", "with_", metavar="EXTRAS", help="What else to write, see above: flat,check,graph.")
+_WITH = click.option("--with", "with_", metavar="EXTRAS", help="What else to write, see above: flat,check,train_step.")
+_OPTIMIZER = click.option(
+    "--optimizer",
+    metavar="NAME",
+    help='What makes the steps of training: momentum, "adam(beta1=0.8)".  [default: adam]',
+)
+_LR = click.option("--lr", metavar="RATE", help='Its learning rate: 1e-3, "0.1 * cosine_decay(step, 1000)".')
 _AT = click.option("--at", "at", metavar="VALUES", multiple=True, help="x=2,y=[1,2,3], or a file of arrays: data.npz.")
 _TARGET = _options(_LOSS, _WRT, _FORWARD, _TRAINING, _CONVENTIONS)
 _MODEL = _options(_FILE, _EXPRESSION, _TARGET, _FORMAT)
@@ -191,6 +197,8 @@ def _check_module(file: str, source: str | None, output_format: str) -> int:
 @_MODEL
 @_DTYPE
 @_WITH
+@_OPTIMIZER
+@_LR
 @click.option("-o", "--output", metavar="OUT.py", default="-", show_default=True, help="Where to write the module.")
 def compile_(
     file: str | None, expression: str | None, output_format: str, output: str, **target: Unpack[Target]
@@ -207,6 +215,7 @@ def compile_(
 
     \b
     With flat    pack, unpack and value_and_grad_flat: parameters as one vector, for scipy.optimize
+         train_step   init_state(params), train_step(params, state, ...): a step of --optimizer
          check   check(), which `python model.py` runs: the gradient against differences
          graph   the graph as text, from which graphc.load("model.py") re-opens the model
     """

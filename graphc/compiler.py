@@ -19,11 +19,13 @@ from graphc.frontends.text import Parsed, parse_model
 from graphc.gradient_check import GradientReport, check_gradient
 from graphc.graph import Graph, Node
 from graphc.op import Conventions
+from graphc.optimizer import Optimizer, chosen_optimizer
 from graphc.passes import Compiled, expand_gradients, run_pipeline
 from graphc.provenance import Options, Provenance, checked_conventions, checked_extras, digest_of
 from graphc.source import Source
 from graphc.targets import losses_of, named_variables, variables_of
 from graphc.tensor_type import DType
+from graphc.training_step import TrainingStep, training_step
 
 VERSION = "0.1.0"
 Layout: TypeAlias = "str | tuple[Layout, ...] | Mapping[str, Layout]"
@@ -51,6 +53,7 @@ def compile(
     training: bool = True,
     conventions: Conventions = "graphc",
     with_: Sequence[str] = (),
+    optimizer: str | Optimizer | None = None,
 ) -> Model:
     """Compile a model to NumPy functions and their gradients.
 
@@ -77,8 +80,11 @@ def compile(
         applies.
     with_ : sequence of str
         What else the module has: ``flat`` (``pack``, ``unpack`` and ``value_and_grad_flat``, for optimisers that want
-        one vector), ``check`` (a test of its gradient, which ``python module.py`` runs), ``graph`` (the graph, for
-        `load`).
+        one vector), ``train_step`` (with ``init_state``: a step of training), ``check`` (a test of its gradient, which
+        ``python module.py`` runs), ``graph`` (the graph, for `load`).
+    optimizer : str or Optimizer, optional
+        What makes the steps of ``train_step``: a name or a call, such as ``"adam"`` or ``"momentum(lr=0.1)"``; Adam
+        unless given. With it the module has ``train_step``, asked for or not.
 
     Raises
     ------
@@ -103,6 +109,9 @@ def compile(
     if loss is None and text.name == "<sympy>":
         # The transposed Jacobian of a matrix is asked for by a cotangent.
         loss = [name for name, node in parsed.graph.outputs.items() if node.tensor.shape] or None
+    extras = checked_extras(with_)
+    if optimizer is not None:
+        extras = checked_extras([*extras, "train_step"])
     options = Options(
         loss=loss if isinstance(loss, str) or loss is None else tuple(loss),
         wrt=None if wrt is None else tuple(wrt),
@@ -110,7 +119,8 @@ def compile(
         gradient=gradient,
         training=training,
         conventions=checked_conventions(conventions),
-        with_=checked_extras(with_),
+        with_=extras,
+        optimizer=chosen_optimizer(optimizer) if "train_step" in extras else None,
     )
     model = compile_graph(parsed.graph, text, options, digest_of(text.text), parsed.warnings)
     for warning in model.warnings:
@@ -241,7 +251,21 @@ class Model:
                 together=self.compiled.together,
                 extras=self.provenance.options.with_,
                 moved=self.moved,
+                training=self._training_step(),
             )
+        )
+
+    def _training_step(self) -> TrainingStep | None:
+        options = self.provenance.options
+        if options.optimizer is None or self.compiled.value_and_grad is None:
+            return None
+        return training_step(
+            self.graph,
+            self.losses[0],
+            named_variables(self.graph, self.variables),
+            options.optimizer,
+            conventions=options.conventions,
+            dtype=options.dtype,
         )
 
     @cached_property
@@ -289,6 +313,14 @@ class Model:
     def value_and_grad(self, /, *args: Any, **inputs: Any) -> Any:
         """``(loss, gradients)`` in one pass; arguments as in the generated module."""
         return self._call("value_and_grad", *args, **inputs)
+
+    def init_state(self, params: Any) -> Any:
+        """What the optimiser remembers before the first step; the model is compiled with ``train_step``."""
+        return self._call("init_state", params)
+
+    def train_step(self, /, *args: Any, **inputs: Any) -> Any:
+        """``(params, state, loss)``: a step of training, from the parameters, the state and the inputs."""
+        return self._call("train_step", *args, **inputs)
 
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write the generated module; the file is replaced in one step or not at all."""
@@ -461,7 +493,7 @@ class Model:
     def _call(self, function: str, /, *args: Any, **kwargs: Any) -> Any:
         found = getattr(self.module, function, None)
         if found is None:
-            reason = "it has no parameters" if function == "init_params" else "it was compiled without a scalar loss"
+            reason = _LACKING.get(function, "it was compiled without a scalar loss")
             raise AttributeError(f"the module of {self.name} has no {function}(): {reason}")
         return found(*args, **{self._arguments.get(name, name): value for name, value in kwargs.items()})
 
@@ -471,6 +503,12 @@ class Model:
         from graphc.backends.numpy_module import argument_names
 
         return argument_names(self.graph)
+
+
+_LACKING = {
+    "init_params": "it has no parameters",
+    **dict.fromkeys(("init_state", "train_step"), "it was compiled without an optimiser"),
+}
 
 
 def _parsed(source: Any, dtype: DType, static: Mapping[str, object]) -> tuple[Source, Parsed]:

@@ -497,6 +497,14 @@ loss: Output = mean(encoder(X))
         "graphc compile model.gc --conventions torch",
         "shell",
     ),
+    "GC416": Explanation(
+        "there is no such optimiser, or not with these options",
+        "An optimiser is a name or a call with numbers or expressions of `step`; docs/training.md lists them. What it"
+        " gives has the shape of the parameter.",
+        'graphc compile model.gc --optimizer "adam(rate=0.1)"',
+        'graphc compile model.gc --optimizer "adam(lr=0.1)"',
+        "shell",
+    ),
     "GC501": Explanation(
         "an array has another shape than was declared",
         "A free size is bound by the first array that has it; all others must agree.",

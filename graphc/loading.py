@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from graphc.compiler import Model
     from graphc.diagnostics import Diagnostic
     from graphc.op import Conventions
+    from graphc.optimizer import Optimizer
     from graphc.tensor_type import DType
 
 
@@ -28,6 +29,8 @@ class Target(TypedDict, total=False):
     training: bool
     conventions: Conventions
     with_: str | None
+    optimizer: str | None
+    lr: str | None
 
 
 def compiled(file: str | None, expression: str | None, target: Target) -> tuple[Sequence[Diagnostic], Model | None]:
@@ -48,10 +51,21 @@ def compiled(file: str | None, expression: str | None, target: Target) -> tuple[
             training=target.get("training", True),
             conventions=target.get("conventions", "graphc"),
             with_=[name.strip() for name in (target.get("with_") or "").split(",") if name.strip()],
+            optimizer=optimizer_of(target.get("optimizer"), target.get("lr")),
         )
     except GraphcError as error:
         return error.diagnostics, None
     return model.warnings, model
+
+
+def optimizer_of(text: str | None, lr: str | None) -> Optimizer | None:
+    """The optimiser of ``--optimizer`` and ``--lr``; none when neither is given."""
+    from graphc.optimizer import chosen_optimizer
+
+    if text is None and lr is None:
+        return None
+    chosen = chosen_optimizer(text)
+    return chosen if lr is None else chosen.with_option("lr", lr)
 
 
 def load(file: str | None, expression: str | None, style: str, target: Target) -> Model:

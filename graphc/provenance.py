@@ -12,10 +12,11 @@ from typing import Literal, TypeAlias, cast
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.op import CONVENTIONS, Conventions
+from graphc.optimizer import Optimizer
 from graphc.tensor_type import DType
 
-Extra: TypeAlias = Literal["flat", "check", "graph"]
-EXTRAS: tuple[Extra, ...] = ("flat", "check", "graph")
+Extra: TypeAlias = Literal["flat", "train_step", "check", "graph"]
+EXTRAS: tuple[Extra, ...] = ("flat", "train_step", "check", "graph")
 """What modules have on request, in the order in which they have it."""
 
 _WIDTH = 88
@@ -34,6 +35,7 @@ class Options:
     training: bool = True
     conventions: Conventions = "graphc"
     with_: tuple[Extra, ...] = ()
+    optimizer: Optimizer | None = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ def _option_texts(options: Options) -> list[str]:
         *(f"--{name} {_listed(value)}" for name, value in named.items() if value is not None),
         *(f"--{name}" for name, on in flags.items() if on),
         *([f"--with {_listed(options.with_)}"] if options.with_ else []),
+        *([f"--optimizer {options.optimizer}"] if options.optimizer else []),
     ]
 
 
@@ -163,4 +166,5 @@ def _read_options(text: str) -> Options:
         training="no-training" not in given,
         conventions=checked_conventions(given.get("conventions", "graphc")),
         with_=tuple(extra for extra in EXTRAS if extra in (names("with") or ())),
+        optimizer=Optimizer.parse(given["optimizer"]) if "optimizer" in given else None,
     )

@@ -30,12 +30,14 @@ from graphc.backends.numpy_layout import expression_lines, joined_lines
 from graphc.backends.numpy_names import USED_BUILTINS, Names
 from graphc.backends.numpy_runtime import copied_functions, runtime_names
 from graphc.backends.numpy_statements import Spelling
+from graphc.backends.numpy_training import TRAINING_NAMES, state_table, training_functions
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.graph import Graph, Node, subgraphs
 from graphc.op import OPS, Conventions
 from graphc.partition import Split, reached
 from graphc.size import size_names
+from graphc.training_step import TrainingStep
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +66,11 @@ class Program:
     together : Graph, optional
         All outputs, for a program without gradient.
     extras : sequence of str
-        What the module has on request: ``flat``, ``check``, ``graph``.
+        What the module has on request: ``flat``, ``train_step``, ``check``, ``graph``.
     moved : mapping of str to Node
         The variables that are inputs or parameters of ``raw``, for the extras that move them.
+    training : TrainingStep, optional
+        One step, for ``train_step``.
     """
 
     name: str
@@ -81,11 +85,12 @@ class Program:
     together: Graph | None = None
     extras: Sequence[str] = ()
     moved: Mapping[str, Node] = field(default_factory=dict)
+    training: TrainingStep | None = None
 
 
 GRAPH = "_GRAPH"
 """The name of the graph's text in modules that carry it."""
-_EXTRA_NAMES = {"flat": FLAT_NAMES, "check": ("check",), "graph": ()}
+_EXTRA_NAMES = {"flat": FLAT_NAMES, "check": ("check",), "graph": (), "train_step": TRAINING_NAMES}
 
 
 def emit_module(program: Program) -> str:
@@ -111,6 +116,8 @@ def emit_module(program: Program) -> str:
     helpers = copied_functions([line for block in (*functions, constants) for line in block])
     outputs = _outputs_class(program) if program.split or program.together else []
     blocks = [*([outputs] if outputs else []), *functions]
+    if program.training:
+        tables += ["", *state_table(program.training)]
     if program.raw.inputs or program.raw.params:
         blocks.append(tables)
     blocks += helpers
@@ -174,6 +181,7 @@ def _scope(program: Program) -> Scope:
     raw = program.raw
     graphs = [*program.outputs.values(), *([program.value_and_grad] if program.value_and_grad else [])]
     graphs += [program.together] if program.together else []
+    graphs += [program.training.graph] if program.training else []
     if program.split:
         graphs += [program.split.forward, program.split.backward]
     arrays: dict[object, str] = {}
@@ -232,11 +240,12 @@ def _extra_functions(program: Program, scope: Scope) -> list[list[str]]:
     GraphcError
         GC411 when the model has no such functions.
     """
-    wanted = [extra for extra in ("flat", "check") if extra in program.extras]
+    wanted = [extra for extra in ("flat", "check", "train_step") if extra in program.extras]
     for extra in wanted:
         if reason := _cannot(program, extra):
             raise GraphcError(Diagnostic("GC411", f"{extra} {reason}"))
     found = flat_functions(scope, program.losses[0], program.moved) if "flat" in wanted else []
+    found += training_functions(scope, program.losses[0], program.training) if program.training else []
     return [*found, *([check_function(scope, program.moved)] if "check" in wanted else [])]
 
 
