@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from graphc.graph import Graph, Node, verify
     from graphc.matrices import hessian, jacobian
     from graphc.optimizer import Optimizer
+    from graphc.training.fit import fit
     from graphc.vectorised import per_example_grad, vmap
 
 _HOMES = {
@@ -33,6 +34,7 @@ _HOMES = {
     "graph": ("Graph", "Node", "verify"),
     "matrices": ("hessian", "jacobian"),
     "optimizer": ("Optimizer",),
+    "training.fit": ("fit",),
     "vectorised": ("per_example_grad", "vmap"),
 }
 
@@ -51,6 +53,7 @@ __all__ = [
     "elementwise",
     "f32",
     "f64",
+    "fit",
     "gauss_newton",
     "grad",
     "hessian",

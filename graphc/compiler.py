@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
 
 from graphc.atomic import write_atomic
 from graphc.autodiff import Joint, differentiate
@@ -21,7 +21,7 @@ from graphc.graph import Graph, Node
 from graphc.op import Conventions
 from graphc.optimizer import Optimizer, chosen_optimizer
 from graphc.passes import Compiled, expand_gradients, run_pipeline
-from graphc.provenance import Options, Provenance, checked_conventions, checked_extras, digest_of
+from graphc.provenance import Extra, Options, Provenance, checked_conventions, checked_extras, digest_of
 from graphc.source import Source
 from graphc.targets import losses_of, named_variables, variables_of
 from graphc.tensor_type import DType
@@ -109,9 +109,6 @@ def compile(
     if loss is None and text.name == "<sympy>":
         # The transposed Jacobian of a matrix is asked for by a cotangent.
         loss = [name for name, node in parsed.graph.outputs.items() if node.tensor.shape] or None
-    extras = checked_extras(with_)
-    if optimizer is not None:
-        extras = checked_extras([*extras, "train_step"])
     options = Options(
         loss=loss if isinstance(loss, str) or loss is None else tuple(loss),
         wrt=None if wrt is None else tuple(wrt),
@@ -119,8 +116,7 @@ def compile(
         gradient=gradient,
         training=training,
         conventions=checked_conventions(conventions),
-        with_=extras,
-        optimizer=chosen_optimizer(optimizer) if "train_step" in extras else None,
+        **_extras(with_, optimizer),
     )
     model = compile_graph(parsed.graph, text, options, digest_of(text.text), parsed.warnings)
     for warning in model.warnings:
@@ -322,6 +318,12 @@ class Model:
         """``(params, state, loss)``: a step of training, from the parameters, the state and the inputs."""
         return self._call("train_step", *args, **inputs)
 
+    def with_extras(self, with_: Sequence[str] = (), optimizer: str | Optimizer | None = None) -> Model:
+        """The same model with more in its module; arguments as in `compile`."""
+        before = self.provenance.options
+        options = replace(before, **_extras([*before.with_, *with_], optimizer or before.optimizer))
+        return self if options == before else replace(self, provenance=replace(self.provenance, options=options))
+
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write the generated module; the file is replaced in one step or not at all."""
         write_atomic(path, self.source_text)
@@ -503,6 +505,19 @@ class Model:
         from graphc.backends.numpy_module import argument_names
 
         return argument_names(self.graph)
+
+
+class _Extras(TypedDict):
+    with_: tuple[Extra, ...]
+    optimizer: Optimizer | None
+
+
+def _extras(with_: Sequence[str], optimizer: str | Optimizer | None) -> _Extras:
+    """What the module has on request: with an optimiser ``train_step``, and with that an optimiser."""
+    extras = checked_extras(with_)
+    if optimizer is not None:
+        extras = checked_extras([*extras, "train_step"])
+    return {"with_": extras, "optimizer": chosen_optimizer(optimizer) if "train_step" in extras else None}
 
 
 _LACKING = {

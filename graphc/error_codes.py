@@ -534,6 +534,47 @@ loss: Output = mean(encoder(X))
         "digits.forward(digits.init_params(0), X=X, y=y)",
         "python",
     ),
+    "GC511": Explanation(
+        "data lack what the model takes, or have another shape",
+        "`graphc.fit` needs an array, or the columns of a table, for each input; only integer scalars may be absent, as"
+        " seeds. docs/training.md says which columns belong to which input.",
+        'graphc.fit("digits.gc", {"X": np.zeros((5, 64))})',
+        'graphc.fit("digits.gc", {"X": np.zeros((5, 64)), "y": np.arange(5)})',
+        "python",
+    ),
+    "GC512": Explanation(
+        "a value among the data is none that the model takes",
+        "Data are finite numbers, labels are integers below the number of classes, or texts, each always the same. All"
+        " of this is checked before a training starts.",
+        'graphc.fit("digits.gc", {"X": np.zeros((5, 64)), "y": np.full(5, 10)})    # ten classes: 0 to 9',
+        'graphc.fit("digits.gc", {"X": np.zeros((5, 64)), "y": np.full(5, 9)})',
+        "python",
+    ),
+    "GC513": Explanation(
+        "a file of data cannot be read",
+        "A `.csv` file is UTF-8 text with the names of columns in its first line and as many values in each other one;"
+        " a `.npz` file holds an array for each input.",
+        'graphc.fit("digits.gc", "digist.csv")',
+        'graphc.fit("digits.gc", {"X": np.zeros((5, 64)), "y": np.arange(5)})',
+        "python",
+    ),
+    "GC514": Explanation(
+        "training ran into numbers that are not finite",
+        "The message names the first node of the model that has one, and the step. A smaller learning rate or"
+        " `clip_norm` helps where steps are too long, a function with a wider domain where one was left.",
+        'graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, optimizer="gradient_descent(lr=1e300)")',
+        'graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, optimizer="gradient_descent(lr=0.1)")',
+        "python",
+    ),
+    "GC515": Explanation(
+        "a checkpoint belongs to another training",
+        "To resume is to go on with the same model, data, optimiser, batches and seed; only the number of epochs and"
+        " the patience may change.",
+        'np.savez("c.npz", W=np.zeros(3))\n'
+        'graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, checkpoint="c.npz", resume=True)',
+        'graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, checkpoint="c.npz")',
+        "python",
+    ),
     "GC601": Explanation(
         "an input is not used",
         "It stays in the signature, but no output depends on it: often a slip, so graphc says so. A warning only.",

@@ -43,7 +43,7 @@ def compiled(file: str | None, expression: str | None, target: Target) -> tuple[
     wrt = target.get("wrt")
     try:
         model = compile(
-            _source(file, expression),
+            source_of(file, expression),
             loss=target.get("loss"),
             wrt=[name.strip() for name in wrt.split(",")] if wrt else None,
             dtype=target.get("dtype", "float64"),
@@ -113,7 +113,8 @@ def _in_color(stream: IO[str]) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _source(file: str | None, expression: str | None) -> str | Path:
+def source_of(file: str | None, expression: str | None) -> str | Path:
+    """What `compile` takes, of a file and an expression of which one is given."""
     if (file is None) == (expression is None):
         raise click.UsageError("expected either a FILE (`-` is standard input) or -e EXPR")
     if expression is None and file != "-":

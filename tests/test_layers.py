@@ -63,6 +63,7 @@ LAYERS = (
     "demo",
     "doctor",
     "loading",
+    "train_command",
     "cli",
     "__main__",
 )
