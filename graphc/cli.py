@@ -411,6 +411,42 @@ def draw(
 
 
 @main.command()
+@_FILE
+@_EXPRESSION
+@_options(_LOSS, _WRT, _CONVENTIONS, _DTYPE, _FORMAT)
+@click.option("--data", metavar="FILE", required=True, help="The examples: a .csv or a .npz file.")
+@click.option("--columns", metavar="X=a,b", multiple=True, help="The columns of an input; may be repeated.")
+@click.option("-o", "--output", metavar="PARAMS.npz", help="Where to write the parameters.")
+@click.option("--epochs", type=click.IntRange(1), default=10, show_default=True, help="How often to see each example.")
+@click.option("--batch", type=click.IntRange(0), default=32, show_default=True, help="Examples in a step; 0 for all.")
+@_OPTIMIZER
+@_LR
+@click.option("--holdout", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="The share to measure with.")
+@click.option("--patience", type=click.IntRange(1), help="Stop when the loss on it has not fallen for so many epochs.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of parameters, hold-out set and batches.")
+@click.option("--history", metavar="FILE.csv", help="Where to write the loss of each epoch.")
+@click.option("--checkpoint", metavar="FILE.npz", help="Where to save the training after each epoch.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint, where there is one.")
+def train(
+    file: str | None, expression: str | None, output_format: str, output: str | None, **given: Unpack[Training]
+) -> None:
+    """Train a model on examples.
+
+    An input y of one number is the column y, an input X of several is the columns X0, X1, ... or all those that no
+    other input takes. Labels may be texts. The loss of each epoch goes to standard error.
+
+    \b
+      graphc train model.gc --data iris.csv --columns y=species -o iris.npz --holdout 0.2 --patience 5
+      graphc train model.gc --data big.npz --epochs 50 --checkpoint state.npz --resume -o model.npz
+      graphc train model.gc --data d.csv --optimizer momentum --lr "0.1 * cosine_decay(step, 1000)"
+    """
+    from graphc.train_command import trained
+
+    model_source = source_of(file, expression)
+    guarded(lambda: trained(model_source, output, given), output_format)
+
+
+@main.command()
 @click.argument("code", metavar="[CODE]", required=False)
 def explain(code: str | None) -> None:
     """Explain an error code, with an example.
@@ -445,42 +481,6 @@ def doctor() -> None:
     for finding in findings:
         click.echo(finding)
     sys.exit(0 if all(finding.ok or finding.optional for finding in findings) else 1)
-
-
-@main.command()
-@_FILE
-@_EXPRESSION
-@_options(_LOSS, _WRT, _CONVENTIONS, _DTYPE, _FORMAT)
-@click.option("--data", metavar="FILE", required=True, help="The examples: a .csv or a .npz file.")
-@click.option("--columns", metavar="X=a,b", multiple=True, help="The columns of an input; may be repeated.")
-@click.option("-o", "--output", metavar="PARAMS.npz", help="Where to write the parameters.")
-@click.option("--epochs", type=click.IntRange(1), default=10, show_default=True, help="How often to see each example.")
-@click.option("--batch", type=click.IntRange(0), default=32, show_default=True, help="Examples in a step; 0 for all.")
-@_OPTIMIZER
-@_LR
-@click.option("--holdout", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="The share to measure with.")
-@click.option("--patience", type=click.IntRange(1), help="Stop when the loss on it has not fallen for so many epochs.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of parameters, hold-out set and batches.")
-@click.option("--history", metavar="FILE.csv", help="Where to write the loss of each epoch.")
-@click.option("--checkpoint", metavar="FILE.npz", help="Where to save the training after each epoch.")
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint, where there is one.")
-def train(
-    file: str | None, expression: str | None, output_format: str, output: str | None, **given: Unpack[Training]
-) -> None:
-    """Train a model on examples.
-
-    An input y of one number is the column y, an input X of several is the columns X0, X1, ... or all those that no
-    other input takes. Labels may be texts. The loss of each epoch goes to standard error.
-
-    \b
-      graphc train model.gc --data iris.csv --columns y=species -o iris.npz --holdout 0.2 --patience 5
-      graphc train model.gc --data big.npz --epochs 50 --checkpoint state.npz --resume -o model.npz
-      graphc train model.gc --data d.csv --optimizer momentum --lr "0.1 * cosine_decay(step, 1000)"
-    """
-    from graphc.train_command import trained
-
-    model_source = source_of(file, expression)
-    guarded(lambda: trained(model_source, output, given), output_format)
 
 
 def _progress(steps: Iterable[int], length: int) -> Iterable[int]:

@@ -60,6 +60,8 @@ def trained(source: str | Path, output: str | None, given: Training) -> None:
 
     wrt = given["wrt"]
     lbfgs = given["optimizer"] == "lbfgs"
+    if lbfgs and given["lr"] is not None:
+        raise click.UsageError("lbfgs finds the length of its steps itself, expected no --lr")
     with warnings.catch_warnings(), watched(given["epochs"]) as watch:
         warnings.simplefilter("ignore", GraphcWarning)
         try:

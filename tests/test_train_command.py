@@ -97,6 +97,7 @@ def test_options_are_taken(folder: Path, options: tuple[str, ...]) -> None:
         ((*USUAL, "--patience", "2"), 2, "expected a patience of at least 1 epoch"),
         ((*USUAL, "--resume"), 2, "expected a checkpoint to resume from"),
         ((*USUAL, "--optimizer", "sgd"), 2, "error[GC416]: expected an optimiser among"),
+        ((*USUAL, "--optimizer", "lbfgs"), 2, "lbfgs finds the length of its steps itself, expected no --lr"),
         ((*USUAL, "--lr", "1 / foo"), 1, "error[GC101]: unknown name foo"),
         ((*USUAL, "-o", "none/p.npz"), 2, "cannot write none/p.npz"),
         ((*USUAL, "--epochs", "0"), 2, "Invalid value for '--epochs'"),

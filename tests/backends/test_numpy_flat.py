@@ -138,7 +138,7 @@ def test_packing_checks_what_it_is_given() -> None:
 REFUSED = [
     ({"gradient": False}, "flat needs value_and_grad, expected one scalar loss, found none"),
     ({"wrt": ["h"]}, "flat moves inputs and parameters, expected these to differentiate by, found h"),
-    ({"with_": ["flats"]}, "expected extras among flat, check, graph, found flats"),
+    ({"with_": ["flats"]}, "expected extras among flat, train_step, check, graph, found flats"),
 ]
 
 
