@@ -228,6 +228,22 @@ def test_a_state_that_does_not_fit_is_refused(state: Any, message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (None, "params is a NoneType, expected a dict of arrays"),
+        ({"W": np.zeros((3, 2))}, "params lacks b; expected W, b"),
+        ({"W": np.zeros((2, 2)), "b": 0.0}, "W has shape (2, 2), expected (3, 2)"),
+    ],
+)
+def test_parameters_that_do_not_fit_are_refused(params: Any, message: str) -> None:
+    model = graphc.compile(MODEL, optimizer="momentum")
+    state = model.init_state(model.init_params(0))
+    with pytest.raises((ValueError, TypeError)) as caught:
+        model.train_step(params, state, X=X, y=Y)
+    assert f"train_step(): {message}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("adan", "expected an optimiser among gradient_descent, gradient_ascent, momentum"),

@@ -222,7 +222,9 @@ def _checked_with_params(function, params, /, **inputs):
 
 def _checked_with_state(function, params, state, /, **inputs):
     """The parameters, what the optimiser remembers, then the inputs, as arrays: all floats in one type."""
-    (params,) = _checked_with_params(function, params)
+    if not hasattr(params, "keys") or params.keys() != _PARAMS.keys():
+        # It says what is wrong; what is right is checked below, with all the rest.
+        _checked_with_params(function, params)
     if not hasattr(state, "keys") or state.keys() != _STATE.keys():
         found = ", ".join(map(str, state)) if hasattr(state, "keys") else f"a {type(state).__name__}"
         expected = f"what init_state(params) gives: {', '.join(_STATE)}"
