@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 import tempfile
 import textwrap
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -129,17 +130,23 @@ def _python_example(code: str, explanation: Explanation, names: dict[str, object
 
 
 def _shell_example(code: str, explanation: Explanation, names: dict[str, object]) -> str:
-    if code == "GC404":
+    if code in _MISSING:
         # Only where something is missing that is there when this page is written.
-        with mock.patch.object(drawing, "layout_engine", lambda: None):
+        with _MISSING[code]():
             shown = fenced("text", _session(explanation.example))
         return f"{shown}\nRight:\n\n{fenced('sh', f'{explanation.fix}{chr(10)}')}"
     shown = fenced("console", _session(explanation.example))
     return f"{shown}\nRight:\n\n{fenced('console', _session(explanation.fix))}"
 
 
+_MISSING: dict[str, Callable[[], contextlib.AbstractContextManager[object]]] = {
+    "GC404": lambda: mock.patch.object(drawing, "layout_engine", lambda: None),
+    "GC416": lambda: mock.patch.dict(sys.modules, {"pygments.lexers.python": None}),
+}
+
+
 def _session(command: str) -> str:
     """A command and what it prints."""
-    result = CliRunner().invoke(cli, command.split()[1:])
+    result = CliRunner().invoke(cli, command.split()[1:], prog_name="graphc")
     assert result.exception is None or isinstance(result.exception, SystemExit), command
     return f"$ {command}\n{result.output}"

@@ -1,4 +1,4 @@
-"""Writes what in docs/ follows from the code: tables of operations, derivatives, conventions, errors, limits; pictures.
+"""Writes what in docs/ follows from the code: tables of operations, accuracy, conventions, errors, rules; pictures.
 
 Run as ``python -m docs.generate``; ``generated_texts`` gives the same as a dict, by which a test finds stale pages.
 """
@@ -6,19 +6,22 @@ Run as ``python -m docs.generate``; ``generated_texts`` gives the same as a dict
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import graphc
+from docs.accuracy_page import accuracy_page
 from docs.conventions_page import conventions_page
 from docs.derivatives_page import derivatives_page
 from docs.errors_page import errors_page
 from docs.markdown_text import code, table
 from docs.operations_page import operations_page
+from docs.plots_page import plot_pictures
+from docs.stability_page import stability_section
 from graphc import tensor_type
 from graphc.backends import drawing
 from graphc.backends.dot import dot
-from graphc.backends.picture import View
 from graphc.frontends import arithmetic, elementwise, session
 from graphc.frontends.library import public_library
 from graphc.ops import joining
@@ -28,17 +31,20 @@ DOCS = Path(__file__).parent
 
 def generated_texts() -> dict[str, str]:
     """The text of each generated file, by its path in docs/."""
-    language = (DOCS / "language.md").read_text(encoding="utf-8")
-    for name, section in {"library": library_section(), "limits": limits_section()}.items():
-        language = _replaced(language, name, section)
+    sections = {
+        "language.md": {"library": library_section(), "limits": limits_section()},
+        "stability.md": {"rules": stability_section()},
+    }
+    written = {page: _with_sections(page, found) for page, found in sections.items()}
     pictures = {f"figures/{name}.dot": picture.text() for name, picture in PICTURES.items()}
     pages = {
         "operations.md": operations_page(),
         "derivatives.md": derivatives_page(),
         "conventions.md": conventions_page(),
+        "accuracy.md": accuracy_page(),
         "errors.md": errors_page(),
     }
-    return {**pages, "language.md": language, **pictures}
+    return {**pages, **written, **pictures}
 
 
 def main() -> None:
@@ -48,6 +54,15 @@ def main() -> None:
         if path.endswith(".dot"):
             svg = drawing.layout(text, "svg")
             (DOCS / path).with_suffix(".svg").write_bytes(svg)
+    for name, text in plot_pictures().items():
+        (DOCS / "figures" / "plots" / name).write_text(text, encoding="utf-8")
+
+
+def _with_sections(name: str, sections: Mapping[str, str]) -> str:
+    page = (DOCS / name).read_text(encoding="utf-8")
+    for section, text in sections.items():
+        page = _replaced(page, section, text)
+    return page
 
 
 def _replaced(page: str, name: str, section: str) -> str:
@@ -55,7 +70,7 @@ def _replaced(page: str, name: str, section: str) -> str:
     start, end = f"<!-- {name}: written by docs/generate.py -->\n", f"<!-- end {name} -->\n"
     before, _, rest = page.partition(start)
     _, _, after = rest.partition(end)
-    assert after or page.endswith(end), f"language.md has no place for {name}"
+    assert after or page.endswith(end), f"the page has no place for {name}"
     return f"{before}{start}\n{section}\n{end}{after}"
 
 
@@ -99,19 +114,18 @@ class Picture:
     """A picture of the documentation."""
 
     model: str
-    view: View
+    at: Mapping[str, float] | None = None
 
     def text(self) -> str:
         """Its DOT text."""
-        model = graphc.compile(DOCS.parent / "examples" / f"{self.model}.gc", gradient=self.view != "forward")
-        drawn = model.graph if self.view == "forward" else model.joint
-        return dot(drawn, view=self.view, title=model.name)
+        model = graphc.compile(DOCS.parent / "examples" / f"{self.model}.gc")
+        return dot(model.joint if self.at is None else model.at(self.at), title=model.name)
 
 
 PICTURES: dict[str, Picture] = {
-    "figure1": Picture("figure1", "joint"),
-    "figure2": Picture("figure2", "forward"),
-    "linear_regressor": Picture("linear_regressor", "joint"),
+    "figure1": Picture("figure1", {"x": 2, "y": 3, "z": 4}),
+    "figure2": Picture("figure2", {"x": 2, "y": 3, "z": 4}),
+    "linear_regressor": Picture("linear_regressor"),
 }
 
 

@@ -41,6 +41,9 @@ an infinity. Functions that start with an underscore are copied into the generat
 The NumPy text and the cotangents of the operands are those of one example, whose operands have the shapes given.
 
 {structural}
+`scan(step, init, xs)` is written as a loop and differentiated by another scan: see
+[the language](language.md#loops-over-steps).
+
 What holds where a function has no derivative is compared with PyTorch, JAX and autograd in
 [Conventions](conventions.md).
 """
@@ -49,7 +52,7 @@ What holds where a function has no derivative is compared with PyTorch, JAX and 
 def operations_page() -> str:
     """The page of operations."""
     elementwise_ops = [op for op in OPS.values() if op.elementwise is not None]
-    structural = [op for op in OPS.values() if op.elementwise is None and op.samples]
+    structural = [op for op in OPS.values() if op.elementwise is None and op.samples and not op.higher_order]
     return OPERATIONS.format(
         note=NOTE,
         elementwise=table(

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from graphc.calculus import check_grad, gauss_newton, grad, hvp, jvp, value_and_grad, vjp
+    from graphc.calculus import check_grad, gauss_newton, grad, hvp, jvp, together, value_and_grad, vjp
     from graphc.compiler import Model, compile, model
     from graphc.diagnostics import Diagnostic
     from graphc.errors import GraphcError, GraphcWarning
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from graphc.frontends.traced_definitions import custom_gradient, elementwise
     from graphc.generated import load
     from graphc.graph import Graph, Node, verify
-    from graphc.matrices import hessian, jacobian
+    from graphc.matrices import hessian, jacobian, jacobian_sparsity, sparse_jacobian
     from graphc.optimizer import Optimizer
+    from graphc.plotting import plot_activation, plot_decision_boundary, plot_fit, plot_losses, plot_surface
     from graphc.training.fit import fit
     from graphc.vectorised import per_example_grad, vmap
 
 _HOMES = {
-    "calculus": ("check_grad", "gauss_newton", "grad", "hvp", "jvp", "value_and_grad", "vjp"),
+    "calculus": ("check_grad", "gauss_newton", "grad", "hvp", "jvp", "together", "value_and_grad", "vjp"),
     "compiler": ("Model", "compile", "model"),
     "diagnostics": ("Diagnostic",),
     "errors": ("GraphcError", "GraphcWarning"),
@@ -32,8 +33,9 @@ _HOMES = {
     "frontends.traced_definitions": ("custom_gradient", "elementwise"),
     "generated": ("load",),
     "graph": ("Graph", "Node", "verify"),
-    "matrices": ("hessian", "jacobian"),
+    "matrices": ("hessian", "jacobian", "jacobian_sparsity", "sparse_jacobian"),
     "optimizer": ("Optimizer",),
+    "plotting": ("plot_activation", "plot_decision_boundary", "plot_fit", "plot_losses", "plot_surface"),
     "training.fit": ("fit",),
     "vectorised": ("per_example_grad", "vmap"),
 }
@@ -61,11 +63,19 @@ __all__ = [
     "i32",
     "i64",
     "jacobian",
+    "jacobian_sparsity",
     "jvp",
     "load",
     "model",
     "param",
     "per_example_grad",
+    "plot_activation",
+    "plot_decision_boundary",
+    "plot_fit",
+    "plot_losses",
+    "plot_surface",
+    "sparse_jacobian",
+    "together",
     "value_and_grad",
     "verify",
     "vjp",

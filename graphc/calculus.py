@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
+from graphc import products
 from graphc.compiler import Model
 from graphc.functions import FUNCTIONS
 from graphc.gradient_check import GradientReport
-from graphc.opened import Source, by_variable, differentiated, free_name, opened_model
+from graphc.opened import Source, derived, differentiated, differentiated_by, model_of
+from graphc.products import joined, whole_layout
 
 
 def grad(f: Any, x: Any = None, /, *, wrt: str | Sequence[str] | None = None, loss: str | None = None) -> Any:
@@ -44,9 +47,7 @@ def grad(f: Any, x: Any = None, /, *, wrt: str | Sequence[str] | None = None, lo
     """
     if x is not None:
         return FUNCTIONS["grad"](f, x)
-    opened = opened_model(f, wrt, loss, scalar=True)
-    outputs = {f"d_{name}": node for name, node in opened.gradient().items()}
-    return opened.finish(outputs, by_variable("d_{}", opened.variables))
+    return differentiated_by(products.grad, f, wrt, loss, scalar=True)
 
 
 def value_and_grad(f: Source, *, wrt: str | Sequence[str] | None = None, loss: str | None = None) -> Model:
@@ -58,10 +59,7 @@ def value_and_grad(f: Source, *, wrt: str | Sequence[str] | None = None, loss: s
     >>> print(value, slope)
     8.0 12.0
     """
-    opened = opened_model(f, wrt, loss, scalar=True)
-    outputs = {f"d_{name}": node for name, node in opened.gradient().items()}
-    layout = (opened.output, by_variable("d_{}", opened.variables))
-    return opened.finish({opened.output: opened.value, **outputs}, layout)
+    return differentiated_by(products.value_and_grad, f, wrt, loss, scalar=True)
 
 
 def vjp(f: Source, *, wrt: str | Sequence[str] | None = None, output: str | None = None) -> Model:
@@ -76,12 +74,7 @@ def vjp(f: Source, *, wrt: str | Sequence[str] | None = None, output: str | None
     >>> print(value, product)
     [1. 4.] [ 2. 40.]
     """
-    opened = opened_model(f, wrt, output)
-    taken = {str(node.attrs["name"]) for node in (*opened.builder.inputs, *opened.builder.params)}
-    seed = opened.builder.input(free_name(f"d_{opened.output}", taken), opened.value.tensor)
-    outputs = {f"d_{name}": node for name, node in opened.pulled(seed.node).items()}
-    layout = (opened.output, by_variable("d_{}", opened.variables))
-    return opened.finish({opened.output: opened.value, **outputs}, layout)
+    return differentiated_by(products.vjp, f, wrt, output)
 
 
 def jvp(f: Source, *, wrt: str | Sequence[str] | None = None, output: str | None = None) -> Model:
@@ -95,10 +88,7 @@ def jvp(f: Source, *, wrt: str | Sequence[str] | None = None, output: str | None
     >>> print(value, product)
     0.0 3.0
     """
-    opened = opened_model(f, wrt, output)
-    (tangent,) = opened.pushed(opened.directions(), [opened.value])
-    product = f"{opened.output}_dot"
-    return opened.finish({opened.output: opened.value, product: tangent}, (opened.output, product))
+    return differentiated_by(products.jvp, f, wrt, output)
 
 
 def hvp(f: Source, *, wrt: str | Sequence[str] | None = None, loss: str | None = None) -> Model:
@@ -109,10 +99,7 @@ def hvp(f: Source, *, wrt: str | Sequence[str] | None = None, loss: str | None =
     >>> print(hvp("x**3")(x=2.0, x_dot=1.0))
     12.0
     """
-    opened = opened_model(f, wrt, loss, scalar=True)
-    products = opened.pushed(opened.directions(), list(opened.gradient().values()))
-    outputs = {f"hvp_{name}": node for name, node in zip(opened.variables, products, strict=True)}
-    return opened.finish(outputs, by_variable("hvp_{}", opened.variables))
+    return differentiated_by(products.hvp, f, wrt, loss, scalar=True)
 
 
 def gauss_newton(f: Source, residual: str, *, wrt: str | Sequence[str] | None = None, loss: str | None = None) -> Model:
@@ -134,13 +121,40 @@ def gauss_newton(f: Source, residual: str, *, wrt: str | Sequence[str] | None = 
     >>> print(gauss_newton(text, "r")(x=[1.0, 3.0], x_dot=[1.0, 1.0]))
     [ 4. 36.]
     """
-    opened = opened_model(f, wrt, residual, protected=[residual])
-    (moved,) = opened.pushed(opened.directions(), [opened.value])
-    if loss is not None:
-        moved = opened.curved(loss, moved)
-    products = opened.pulled(moved)
-    outputs = {f"gnp_{name}": node for name, node in products.items()}
-    return opened.finish(outputs, by_variable("gnp_{}", opened.variables))
+    make = partial(products.gauss_newton, loss=loss)
+    return differentiated_by(make, f, wrt, residual, protected=[residual])
+
+
+def together(*functions: Source) -> Model:
+    """Several models as one that computes what they share only once: a function beside its derivatives of any order.
+
+    Parameters
+    ----------
+    *functions : Model, str or path
+        Inputs and parameters of one name are one, and have one type.
+
+    Returns
+    -------
+    Model
+        A call takes what any of them takes, those of the first one first, and gives a tuple of what each gives.
+
+    Raises
+    ------
+    GraphcError
+        GC205 when inputs of one name have different types.
+
+    Examples
+    --------
+    >>> f = "x: Input[2]\\nloss: Output = sum(exp(x))"
+    >>> (value, slope), curvature = together(value_and_grad(f), hvp(f))(x=[0.0, 1.0], x_dot=[1.0, 0.0])
+    >>> print(value.round(3), slope.round(3), curvature)
+    3.718 [1.    2.718] [1. 0.]
+    """
+    models = [model_of(function) for function in functions]
+    if not models:
+        raise ValueError("together() expected a model, found none")
+    graph, layouts = joined([(model.graph, model.layout or whole_layout(model.graph)) for model in models])
+    return derived(models[0], graph, tuple(layouts))
 
 
 def check_grad(f: Source, /, *args: Any, wrt: str | Sequence[str] | None = None, **inputs: Any) -> GradientReport:

@@ -18,7 +18,8 @@ import click
 from graphc.loading import Target, cannot_write, compiled, guarded, load, print_diagnostics, source_of, status
 
 if TYPE_CHECKING:
-    from graphc.backends.dot import Style
+    from graphc.backends.dot import Drawn, Look, Style
+    from graphc.backends.folding import Depth
     from graphc.backends.picture import View
     from graphc.compiler import Model
     from graphc.derivation import Derivation
@@ -107,6 +108,12 @@ _FORMAT = click.option(
     "--output-format", type=click.Choice(STYLES), default="full", show_default=True, help="How errors are written."
 )
 _WITH = click.option("--with", "with_", metavar="EXTRAS", help="What else to write, see above: flat,check,train_step.")
+_OF = click.option(
+    "--of", metavar="NAME", help="The output that Jacobians are of.  [default: the loss, or the only one]"
+)
+_SIZE = click.option(
+    "--size", "sizes", metavar="N=10", multiple=True, help="A number for a free size; may be repeated."
+)
 _OPTIMIZER = click.option(
     "--optimizer",
     metavar="NAME",
@@ -198,6 +205,8 @@ def _check_module(file: str, source: str | None, output_format: str) -> int:
 @_MODEL
 @_DTYPE
 @_WITH
+@_OF
+@_SIZE
 @_OPTIMIZER
 @_LR
 @click.option("-o", "--output", metavar="OUT.py", default="-", show_default=True, help="Where to write the module.")
@@ -219,6 +228,12 @@ def compile_(
          train_step   init_state(params), train_step(params, state, ...): a step of --optimizer
          check   check(), which `python model.py` runs: the gradient against differences
          graph   the graph as text, from which graphc.load("model.py") re-opens the model
+
+    \b
+    and functions of these names, with flat also as NAME_flat:
+         jvp, vjp, jacobian, value_and_jacobian, gauss_newton      of the output that --of names
+         sparse_jacobian                                           of sizes that are numbers: --size N=10
+         hvp, hessian, value_grad_hessian                          of the loss
     """
     model = load(file, expression, output_format, target)
     if output == "-":
@@ -231,7 +246,7 @@ def compile_(
 @_MODEL
 @click.option("--joint", "graph", flag_value="joint", help="The model and its gradient, before any rewriting.")
 @click.option("--compiled", "graph", flag_value="compiled", help="What the value and the gradient are emitted from.")
-@click.option("--rewrites", is_flag=True, help="The rules that fired and the guards, and where, instead of the graph.")
+@click.option("--rewrites", is_flag=True, help="The rules that fired, where, and where the plain form fails; guards.")
 @click.option("--maths", is_flag=True, help="The derivation of the gradient, the chain rule step by step.")
 @click.option("--simplified", is_flag=True, help="With --maths: what comes out in the end, as the module computes it.")
 @click.option("--latex", is_flag=True, help="With --maths: as LaTeX.")
@@ -257,7 +272,7 @@ def show(
     \b
       graphc show model.gc
       graphc show -e "(x + y) * z" --joint                with the gradient
-      graphc show model.gc --rewrites                     what the compiler simplified
+      graphc show model.gc --rewrites                     what the compiler repaired and simplified
       graphc show -e "(x + y) * z" --maths --at x=2,y=3,z=4
       graphc show model.gc --maths --simplified --latex
     """
@@ -270,9 +285,7 @@ def show(
         click.echo(derivation.latex if latex else derivation.text)
         return
     if rewrites:
-        rows = [{"rule": firing.rule, "place": str(firing.span or "")} for firing in model.rewrites]
-        text = "\n".join(f"{row['rule']}  {row['place']}".rstrip() for row in rows) or "no rule fired"
-        click.echo(json.dumps(rows, indent=1) if as_json else text)
+        _show_rewrites(model, as_json)
         return
     _show_graph(_chosen_graph(model, graph), as_json)
 
@@ -290,6 +303,13 @@ def _at(model: Model, values: Sequence[str]) -> Evaluated:
         return model.at(read_values(values))
     except (ValueError, TypeError, OSError) as fault:
         raise click.UsageError(str(fault)) from None
+
+
+def _show_rewrites(model: Model, as_json: bool) -> None:
+    rows = [{"rule": firing.rule, "place": str(firing.span or ""), "fails": firing.fails} for firing in model.rewrites]
+    widths = {key: max((len(row[key]) for row in rows), default=0) for key in ("rule", "place", "fails")}
+    lines = ["  ".join(row[key].ljust(width) for key, width in widths.items()).rstrip() for row in rows]
+    click.echo(json.dumps(rows, indent=1) if as_json else "\n".join(lines) or "no rule fired")
 
 
 def _chosen_graph(model: Model, name: str | None) -> Graph:
@@ -353,13 +373,33 @@ def run(
     sys.exit(0 if report.ok else 1)
 
 
+def _drawn(model: Model, at: Sequence[str], look: Look) -> Drawn:
+    """What a picture is of; a diff has no numbers."""
+    if look["view"] != "diff":
+        return _at(model, at) if at else model.joint if model.losses else model.graph
+    if at:
+        raise click.UsageError("--view diff has no numbers, expected it without --at")
+    try:
+        return model.change(look["step"])
+    except ValueError as fault:
+        raise click.UsageError(str(fault)) from None
+
+
+def _depth(context: click.Context, option: click.Parameter, text: str | None) -> Depth:
+    if text is None or text == "all":
+        return "all" if text else None
+    if text.isdecimal():
+        return int(text)
+    raise click.BadParameter(f"expected a number of levels or all, found {text}")
+
+
 @main.command()
 @_MODEL
 @click.option("-o", "--output", metavar="PICTURE", default="-", show_default=True, help="g.svg, .png, .pdf or .dot.")
 @click.option(
     "--view",
-    type=click.Choice(["joint", "forward", "gradient"]),
-    help="The model, its gradient, or both.  [default: joint; forward with --no-gradient]",
+    type=click.Choice(["joint", "forward", "gradient", "diff"]),
+    help="The model, its gradient, both, or what rules changed.  [default: joint; forward with --no-gradient]",
 )
 @click.option(
     "--style",
@@ -368,7 +408,18 @@ def run(
 )
 @click.option("--theme", type=click.Choice(["light", "dark", "print", "lecture"]), default="light", show_default=True)
 @_AT
-@click.option("--step", type=click.IntRange(min=0), metavar="K", help="What is known after K steps of the two passes.")
+@click.option(
+    "--step",
+    type=click.IntRange(min=0),
+    metavar="K",
+    help="What is known after K steps of the two passes; of a diff, the Kth rule that fired.",
+)
+@click.option(
+    "--depth",
+    metavar="N",
+    callback=_depth,
+    help="Levels of calls that stay open, or all; large block pictures are folded by layer.  [default: all, or 0]",
+)
 def draw(
     file: str | None,
     expression: str | None,
@@ -379,17 +430,20 @@ def draw(
     theme: str,
     at: Sequence[str],
     step: int | None,
+    depth: Depth,
     **target: Unpack[Target],
 ) -> None:
     """Draw a model's graph and its gradient.
 
-    The graph is drawn as the model is written; with values, they are above the wires and the gradients below. Standard
-    output gets DOT text.
+    The graph is drawn as the model is written; with values, they are above the wires and the gradients below, or in the
+    boxes. Beyond 120 boxes a picture is folded by layer. Standard output gets DOT text.
 
     \b
       graphc draw model.gc -o model.svg
       graphc draw -e "(x + y) * z" -o f.png --at x=2,y=3,z=4
       graphc draw -e "(x + y) * z" -o f.svg --view forward
+      graphc draw model.gc -o layers.svg --depth 0
+      graphc draw model.gc -o d.svg --view diff --step 7
       graphc draw model.gc | dot -Tpdf > model.pdf
     """
     from graphc.backends.dot import Look, dot
@@ -400,14 +454,47 @@ def draw(
     if view == "forward":
         target["no_gradient"] = True
     model = load(file, expression, output_format, target)
-    look = Look(view=view or ("joint" if model.losses else "forward"), style=style, theme=theme, step=step)
-    if look["view"] != "forward":
+    look = Look(view=view or ("joint" if model.losses else "forward"), style=style, theme=theme, step=step, depth=depth)
+    if look["view"] not in ("forward", "diff"):
         _need_gradient(model, f"--view {view}")
-    drawn = _at(model, at) if at else model.joint if model.losses else model.graph
+    drawn = _drawn(model, at, look)
     if output == "-":
         click.echo(dot(drawn, title=model.name, **look), nl=False)
     else:
         guarded(lambda: draw(output, drawn, title=model.name, **look), output_format)
+
+
+@main.command()
+@_MODEL
+@_DTYPE
+@click.option("-o", "--output", metavar="OUT.html", default="-", show_default=True, help="Where to write the page.")
+@_AT
+@click.option("--case", "cases", metavar="VALUES", multiple=True, help="Another set of values, on top of --at.")
+def report(
+    file: str | None,
+    expression: str | None,
+    output_format: str,
+    output: str,
+    at: Sequence[str],
+    cases: Sequence[str],
+    **target: Unpack[Target],
+) -> None:
+    """Write a page that steps through a model and its gradient.
+
+    Model, graph, generated NumPy and the mathematics of each step, in one HTML file that needs no network. Without
+    values, names take the place of numbers.
+
+    \b
+      graphc report -e "((x + y) + (x * y)) * z" -o f.html --at x=2,y=3,z=4
+      graphc report -e "(x + y) * z" -o f.html --at y=3,z=4 --case x=1 --case x=2
+      graphc report model.gc -o model.html --at data.npz
+    """
+    model = load(file, expression, output_format, target)
+    points = [_at(model, [*at, case]) for case in cases] or ([_at(model, at)] if at else [])
+    if output == "-":
+        guarded(lambda: click.echo(model.show(*points).html, nl=False), output_format)
+    else:
+        guarded(lambda: model.report(output, *points), output_format)
 
 
 @main.command()

@@ -9,27 +9,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from graphc.atomic import write_atomic
 from graphc.autodiff import Joint, differentiate
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError, GraphcWarning
+from graphc.extras import KINDS, output_of, requested
 from graphc.frontends.text import Parsed, parse_model
 from graphc.gradient_check import GradientReport, check_gradient
 from graphc.graph import Graph, Node
 from graphc.op import Conventions
 from graphc.optimizer import Optimizer, chosen_optimizer
 from graphc.passes import Compiled, expand_gradients, run_pipeline
-from graphc.provenance import Extra, Options, Provenance, checked_conventions, checked_extras, digest_of
-from graphc.source import Source
+from graphc.products import Layout, whole_layout
+from graphc.provenance import Options, Provenance, checked_conventions, checked_extras, digest_of
+from graphc.size import size_names
+from graphc.source import Source, Span
 from graphc.targets import losses_of, named_variables, variables_of
 from graphc.tensor_type import DType
 from graphc.training_step import TrainingStep, training_step
 
 VERSION = "0.1.0"
-Layout: TypeAlias = "str | tuple[Layout, ...] | Mapping[str, Layout]"
-"""A structure of values, in the names of outputs."""
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -38,8 +39,11 @@ if TYPE_CHECKING:
     import sympy
 
     from graphc.backends.dot import Look
+    from graphc.backends.numpy_derivatives import DerivativeFunction
+    from graphc.changes import Change
     from graphc.derivation import Derivation
     from graphc.evaluated import Evaluated
+    from graphc.report import Page
     from graphc.rewrite.engine import Firing
 
 
@@ -53,6 +57,8 @@ def compile(
     training: bool = True,
     conventions: Conventions = "graphc",
     with_: Sequence[str] = (),
+    of: str | None = None,
+    sizes: Mapping[str, int] | None = None,
     optimizer: str | Optimizer | None = None,
 ) -> Model:
     """Compile a model to NumPy functions and their gradients.
@@ -81,7 +87,13 @@ def compile(
     with_ : sequence of str
         What else the module has: ``flat`` (``pack``, ``unpack`` and ``value_and_grad_flat``, for optimisers that want
         one vector), ``train_step`` (with ``init_state``: a step of training), ``check`` (a test of its gradient, which
-        ``python module.py`` runs), ``graph`` (the graph, for `load`).
+        ``python module.py`` runs), ``graph`` (the graph, for `load`), and derivatives, each a function of its name:
+        ``jvp``, ``vjp``, ``jacobian``, ``value_and_jacobian``, ``sparse_jacobian``, ``gauss_newton`` of an output,
+        ``hvp``, ``hessian``, ``value_grad_hessian`` of the loss.
+    of : str, optional
+        The output that those of an output are of: the loss, or the only output, unless told.
+    sizes : mapping of str to int, optional
+        Numbers for free sizes, for which the module then is: ``sparse_jacobian`` needs all of them.
     optimizer : str or Optimizer, optional
         What makes the steps of ``train_step``: a name or a call, such as ``"adam"`` or ``"momentum(lr=0.1)"``; Adam
         unless given. With it the module has ``train_step``, asked for or not.
@@ -105,7 +117,13 @@ def compile(
     """
     if isinstance(source, Model):
         return source
-    text, parsed = _parsed(source, dtype, {"training": training})
+    for name, number in (sizes or {}).items():
+        if type(number) is not int or number < 0:
+            message = f"expected a whole number for the size {name}, found {number!r}"
+            raise GraphcError(Diagnostic("GC204", message))
+    text, parsed = _parsed(source, dtype, {"training": training, **(sizes or {})})
+    if sizes:
+        _check_sizes(source, text, dtype, sizes)
     if loss is None and text.name == "<sympy>":
         # The transposed Jacobian of a matrix is asked for by a cotangent.
         loss = [name for name, node in parsed.graph.outputs.items() if node.tensor.shape] or None
@@ -116,6 +134,8 @@ def compile(
         gradient=gradient,
         training=training,
         conventions=checked_conventions(conventions),
+        of=of,
+        sizes=tuple((sizes or {}).items()),
         **_extras(with_, optimizer),
     )
     model = compile_graph(parsed.graph, text, options, digest_of(text.text), parsed.warnings)
@@ -128,7 +148,9 @@ def compile_graph(
     graph: Graph, source: Source, options: Options, digest: str, found: tuple[Diagnostic, ...] = ()
 ) -> Model:
     """Compile a raw graph, with the digest of the text that it is from and what reading that has found."""
-    losses = losses_of(graph, source, options.loss) if options.gradient else ()
+    losses = losses_of(graph, source, _asked_losses(graph, options)) if options.gradient else ()
+    if options.of is not None:
+        losses_of(graph, source, [options.of])
     variables = variables_of(graph, source, options.wrt, losses) if options.gradient else {}
     compiled = run_pipeline(graph, losses, variables, options.conventions)
     found = (*found, *_zero_warnings(graph, compiled.zero, losses))
@@ -246,6 +268,7 @@ class Model:
                 conventions=self.provenance.options.conventions,
                 together=self.compiled.together,
                 extras=self.provenance.options.with_,
+                derivatives=self._derivatives(),
                 moved=self.moved,
                 training=self._training_step(),
             )
@@ -263,6 +286,11 @@ class Model:
             conventions=options.conventions,
             dtype=options.dtype,
         )
+
+    def _derivatives(self) -> list[DerivativeFunction]:
+        options = self.provenance.options
+        variables = named_variables(self.graph, self.variables)
+        return requested(self.graph, self.losses, variables, options.of, options.with_, options.conventions)
 
     @cached_property
     def module(self) -> ModuleType:
@@ -291,8 +319,7 @@ class Model:
         else:
             found = self._call("evaluate" if self.compiled.split is None else "forward", *args, **inputs)
             values = dict(zip(self.graph.outputs, found if self.compiled.split is None else found[0], strict=True))
-        whole: Layout = dict(zip(values, values, strict=True)) if len(values) > 1 else next(iter(values))
-        return _laid_out(self.layout or whole, values)
+        return _laid_out(self.layout or whole_layout(self.graph), values)
 
     def init_params(self, rng: Any = 0) -> Any:
         """Parameters with the declared initialisers; see the generated module."""
@@ -476,8 +503,9 @@ class Model:
         ----------
         path : str or path
         **look
-            ``view`` ("joint", the default, "forward" or "gradient"), ``style`` ("wire" or "block"), ``theme`` ("light",
-            "dark", "print" or "lecture") and what else `graphc.backends.dot.dot` takes.
+            ``view`` ("joint", the default, "forward", "gradient" or "diff"), ``style`` ("wire" or "block"), ``theme``
+            ("light", "dark", "print" or "lecture") and what else `graphc.backends.dot.dot` takes. The diff shows what
+            the rule did that fired as number ``step`` of `rewrites`, or all rules together.
 
         Raises
         ------
@@ -486,7 +514,75 @@ class Model:
         """
         from graphc.backends.drawing import draw
 
-        return draw(path, self.graph if look.get("view") == "forward" else self.joint, title=self.name, **look)
+        return draw(path, self._drawn(look), title=self.name, **look)
+
+    def _drawn(self, look: Look) -> Graph | Joint | Change:
+        """What a view is a picture of."""
+        if look.get("view") == "diff":
+            return self.change(look.get("step"))
+        return self.graph if look.get("view") == "forward" or not self.losses else self.joint
+
+    def change(self, number: int | None = None) -> Change:
+        """What a rule changed, the graph before and after.
+
+        Parameters
+        ----------
+        number : int, optional
+            Its place in `rewrites`, from 1; by default, what all of them did to the graph as written.
+
+        Raises
+        ------
+        ValueError
+            When not as many rules fired.
+
+        Examples
+        --------
+        >>> change = compile("log(exp(x) + exp(y))").change(1)
+        >>> change.firing.rule, [node.op.name for node in change.added]
+        ('log_of_sum_of_two_exponentials', ['logaddexp'])
+        """
+        from graphc.changes import change_by_firing, change_by_pipeline
+
+        variables, conventions = named_variables(self.graph, self.variables), self.provenance.options.conventions
+        if number is None:
+            written = self.joint.graph if self.losses else self.graph
+            return change_by_pipeline(written, self.graph, self.losses, variables, conventions)
+        if not 1 <= number <= len(self.rewrites):
+            raise ValueError(f"expected a rewrite from 1 to {len(self.rewrites)}, found {number}")
+        return change_by_firing(self.graph, self.losses, variables, number, conventions)
+
+    def report(self, path: str | os.PathLike[str], /, *points: Mapping[str, Any] | Evaluated, **values: Any) -> Path:
+        """Write the step-through report: one HTML page that shows model, graph, module and mathematics step by step.
+
+        Parameters
+        ----------
+        path : str or path
+        *points : mapping, or what `at` gives
+            Values of inputs and parameters; several are several sets of values in the page. Without any, names take the
+            place of numbers.
+        **values
+            Values that all the mappings share, or the only point.
+
+        Raises
+        ------
+        ValueError
+            As `at`.
+        GraphcError
+            When the graph is too large, or what lays out pictures or colours code is not installed.
+        """
+        return self.show(*points, **values).write(path)
+
+    def show(self, /, *points: Mapping[str, Any] | Evaluated, **values: Any) -> Page:
+        """The step-through report as an object that notebooks show in a frame; see `report`."""
+        from graphc.evaluated import Evaluated
+        from graphc.report import page_of
+
+        given = points or (({},) if values else ())
+        evaluated = [point if isinstance(point, Evaluated) else self.at({**values, **point}) for point in given]
+        drawn = self.joint if self.losses else self.graph
+        if any(at.graph is not (drawn.graph if isinstance(drawn, Joint) else drawn) for at in evaluated):
+            raise ValueError("expected points of this model, found one of another")
+        return page_of(self.source, self.name, drawn, self.source_text, evaluated)
 
     def __repr__(self) -> str:
         wrt = f", d({', '.join(self.losses)}) wrt {len(self.variables)} variables" if self.losses else ""
@@ -508,7 +604,7 @@ class Model:
 
 
 class _Extras(TypedDict):
-    with_: tuple[Extra, ...]
+    with_: tuple[str, ...]
     optimizer: Optimizer | None
 
 
@@ -555,6 +651,30 @@ def _read(source: str | os.PathLike[str]) -> tuple[Source, Path | None]:
     except UnicodeDecodeError as fault:
         message = f"expected UTF-8 text in {path}, found byte 0x{fault.object[fault.start]:02x} at {fault.start}"
         raise GraphcError(Diagnostic("GC402", message)) from None
+
+
+def _asked_losses(graph: Graph, options: Options) -> str | Sequence[str] | None:
+    """What to differentiate: where no output is a scalar and derivatives of one are asked for, that one."""
+    scalar = any(not node.tensor.shape and node.tensor.is_float for node in graph.outputs.values())
+    if options.loss is not None or scalar or not set(KINDS).intersection(options.with_):
+        return options.loss
+    output = output_of(graph, (), options.of)
+    return None if output is None else [output]
+
+
+def _check_sizes(given: Any, source: Source, dtype: DType, sizes: Mapping[str, int]) -> None:
+    """Refuse numbers for what is no free size: the model, read once more without any, has the free ones."""
+    try:
+        graph = _parsed(given, dtype, {})[1].graph
+    except GraphcError:
+        # Only with numbers do its shapes fit.
+        return
+    leaves = (*graph.inputs, *graph.params)
+    free = dict.fromkeys(name for node in leaves for size in node.tensor.shape for name in size_names(size))
+    if unknown := [name for name in sizes if name not in free]:
+        listed = ", ".join(free) or "none"
+        message = f"expected one of the model's free sizes, found no {', '.join(unknown)}; there are {listed}"
+        raise GraphcError(Diagnostic("GC101", message, Span(source, 1, 1, 1, 2)))
 
 
 def _zero_warnings(graph: Graph, names: Sequence[str], losses: Sequence[str]) -> Iterator[Diagnostic]:

@@ -26,7 +26,7 @@ _RULES = {
     "−": "sum rule",
     "×": "product rule",
     "÷": "quotient rule",
-    "**": "power rule",
+    "xʸ": "power rule",
     "²": "power rule",
     "@": "product rule for matrices",
     "T": "transpose",
@@ -149,6 +149,14 @@ def derivation_lines(joint: Joint, at: Evaluated | None = None) -> tuple[Line, .
     return tuple(_Writer(joint, at).lines(whole, whole))
 
 
+def step_lines(drawn: Graph | Joint, at: Evaluated | None = None) -> tuple[tuple[Line, ...], ...]:
+    """For each step of `graphc.steps.steps_of` its lines: given values too, and what each path adds to a sum."""
+    joint = drawn if isinstance(drawn, Joint) else Joint(drawn, {}, {}, {}, {}, {}, (), ())
+    whole = set(joint.graph.nodes)
+    writer = _Writer(joint, at)
+    return tuple(tuple(writer.step_lines(step, whole)) for step in steps_of(drawn))
+
+
 def closed_forms(graph: Graph, loss: str, variables: Sequence[str]) -> Derivation:
     """The values and gradients of a simplified graph in one formula each, as its module computes them.
 
@@ -233,7 +241,7 @@ class _Writer:
     def __init__(self, joint: Joint, at: Evaluated | None) -> None:
         self.joint, self.graph, self.at = joint, joint.graph, at
         self.forward = forward_nodes(joint)
-        self.of = maths.symbol(next(iter(joint.seeds)))
+        self.of = maths.symbol(next(iter(joint.seeds), ""))
         self.names = self._names()
         self.cotangents = {cotangent: node for node, cotangent in joint.cotangents.items()}
 
@@ -243,6 +251,22 @@ class _Writer:
         reaching = reached & dependent
         for step in steps_of(self.joint):
             yield from self._lines(step, needed, reaching)
+
+    def step_lines(self, step: Step, whole: set[Node]) -> Iterator[Line]:
+        """The lines of one step, and those that a derivation leaves out."""
+        if step.kind == "leaf":
+            yield Line("leaf", step.node, "given", (self.names[step.node], *self._result(step.node)))
+        yield from self._lines(step, whole, whole)
+        for edge in step.contributions:
+            operand = self.graph.operands(edge[0])[edge[1]]
+            if operand not in step.gradients:
+                yield self._path(edge, operand)
+
+    def _path(self, edge: Edge, operand: Node) -> Line:
+        """What one of several paths brings to an operand."""
+        sent = self.joint.contributions[edge]
+        rule = f"{_rule(edge[0])}, one path to {self._value(operand).text}"
+        return Line("backward", operand, rule, (*self._written(edge[0], sent), *self._result(sent)))
 
     def _lines(self, step: Step, needed: set[Node], reaching: set[Node]) -> Iterator[Line]:
         if step.kind == "forward" and step.node in needed:
@@ -285,8 +309,9 @@ class _Writer:
 
     def _written(self, user: Node, sent: Node) -> list[Term]:
         """What a user sends: in symbols and, where these are more than one number, in numbers."""
-        # What has several results has no cotangent of its own.
-        own = {self.joint.cotangents[user]: self._partial(user)} if user in self.joint.cotangents else {}
+        # An op with several results has no cotangent of its own, they have.
+        got = self.joint.cotangents.get(user)
+        own = {got: self._partial(user)} if got else {}
         symbols = self._expanded(sent, own, numbers=False)
         if self.at is None or not self._all_scalars(sent):
             return [symbols]

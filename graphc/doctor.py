@@ -41,7 +41,7 @@ class Finding:
 def examine() -> list[Finding]:
     """Look at everything, the core first and last a model that is compiled and run."""
     python = Finding("python", platform.python_version(), True)
-    return [python, *map(_package, CORE), _pygraphviz(), _dot(), _pictures(), _compiling()]
+    return [python, *map(_package, CORE), _pygraphviz(), _dot(), _pictures(), _matplotlib(), _compiling()]
 
 
 def _package(name: str) -> Finding:
@@ -80,6 +80,13 @@ def _pictures() -> Finding:
     except (GraphcError, ImportError, OSError):
         ok = False
     return Finding("pictures", "svg, png, pdf, dot" if ok else "dot only", ok, GET_GRAPHVIZ, optional=True)
+
+
+def _matplotlib() -> Finding:
+    from graphc.plotting.axes import GET_MATPLOTLIB, OLDEST, matplotlib_version
+
+    ok = (matplotlib_version() or (0, 0)) >= OLDEST
+    return Finding("matplotlib", _version("matplotlib"), ok, f"{GET_MATPLOTLIB}  (plots)", optional=True)
 
 
 def _compiling() -> Finding:

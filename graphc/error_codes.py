@@ -387,6 +387,14 @@ loss: Output = mean(halved(X @ w) ** 2)
         'graphc.vjp("x: Input[3]\\ny: Output = clip_gradient(x, 1.0)")',
         "python",
     ),
+    "GC308": Explanation(
+        "a sparsity pattern of free sizes",
+        "Which elements of a Jacobian may differ from zero is found one by one, so all sizes have to be numbers."
+        " `sizes=` of `compile`, or `--size N=10`, makes free sizes numbers.",
+        'graphc.jacobian_sparsity("x: Input[N]\\nr: Output = x[1:] - x[:-1]")',
+        'graphc.jacobian_sparsity("x: Input[5]\\nr: Output = x[1:] - x[:-1]")',
+        "python",
+    ),
     "GC401": Explanation(
         "the model exceeds a limit",
         "Size, nesting, unrolled loops and constant arithmetic are bounded, so that no text can hang the compiler or"
@@ -419,9 +427,10 @@ loss: Output = x
         "shell",
     ),
     "GC404": Explanation(
-        "nothing is installed that lays out pictures",
-        "Pictures need pygraphviz 2.0 or later, which brings Graphviz along, or the program `dot`; only `.dot` files"
-        " need neither. `graphc doctor` shows what is there.",
+        "nothing is installed that draws this",
+        "Pictures of graphs need pygraphviz 2.0 or later, which brings Graphviz along, or the program `dot`; only"
+        " `.dot` files need neither. Plots (`graphc.plot_fit` and the like) need Matplotlib. `graphc doctor` shows what"
+        " is there.",
         "graphc draw digits.gc -o digits.svg",
         "pip install 'pygraphviz>=2.0' && graphc draw digits.gc -o digits.svg",
         "shell",
@@ -459,8 +468,9 @@ loss: Output = mean(encoder(X))
     ),
     "GC411": Explanation(
         "a module cannot have what is asked for",
-        "`flat` and `check` move what the gradient is taken by: they need one scalar loss, and inputs or parameters to"
-        " differentiate by. The message lists the extras that there are.",
+        "`flat` and `check` move what the gradient is taken by: they need inputs or parameters to differentiate by, and"
+        " something to differentiate. A Hessian is that of one scalar loss, a Jacobian that of one output, which `--of`"
+        " names where there are several. The message lists the extras that there are.",
         "graphc compile model.gc -o model.py --wrt hidden --with check",
         "graphc compile model.gc -o model.py --with check",
         "shell",
@@ -493,11 +503,19 @@ loss: Output = mean(encoder(X))
         "there are no such conventions",
         "Where a function has no derivative, a gradient takes graphc's own choice, or that of PyTorch or JAX."
         " docs/conventions.md lists them side by side.",
-        "graphc compile model.gc --conventions pytorch",
-        "graphc compile model.gc --conventions torch",
-        "shell",
+        'graphc.compile("abs(x)", conventions="pytorch")',
+        'graphc.compile("abs(x)", conventions="torch")',
+        "python",
     ),
     "GC416": Explanation(
+        "nothing is installed that colours code",
+        "A report shows the model and its module coloured by Pygments, which `graphc[report]` brings along, as it does"
+        " what lays out the picture.",
+        "graphc report digits.gc -o digits.html",
+        "pip install 'pygments>=2.17' && graphc report digits.gc -o digits.html",
+        "shell",
+    ),
+    "GC417": Explanation(
         "there is no such optimiser, or not with these options",
         "An optimiser is a name or a call with numbers or expressions of `step`; docs/training.md lists them. What it"
         " gives has the shape of the parameter.",
@@ -532,6 +550,14 @@ loss: Output = mean(encoder(X))
         "`params` is a dict with exactly the model's parameters; `init_params` makes one.",
         "digits.forward({}, X=X, y=y)",
         "digits.forward(digits.init_params(0), X=X, y=y)",
+        "python",
+    ),
+    "GC505": Explanation(
+        "data does not fit a plot",
+        "Points and what belongs to them have the same length, the model takes points with as many coordinates, and"
+        " limits are finite. The message says what was expected.",
+        'graphc.plot_losses({"training": [[0.9, 0.5], [1.0, 0.7]]})',
+        'graphc.plot_losses({"training": [0.9, 0.5], "hold-out": [1.0, 0.7]})',
         "python",
     ),
     "GC511": Explanation(

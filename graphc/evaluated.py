@@ -102,13 +102,15 @@ class Evaluated:
         return derive(self.joint, names or tuple(self.joint.gradients), self)
 
     def __repr__(self) -> str:
-        return f"<graphc values of {len(self.values)} nodes at {', '.join(self._leaves)}>"
+        return f"<graphc values of {len(self.values)} nodes at {self.point_text}>"
 
     @property
-    def _leaves(self) -> list[str]:
+    def point_text(self) -> str:
+        """The inputs and parameters in short, as ``x=2, W=float64[64, 10]``."""
         seeds = set(self.joint.seeds.values()) if self.joint else set()
         leaves = (*self.graph.inputs, *self.graph.params)
-        return [f"{node.attrs['name']}={_short(self.values[node])}" for node in leaves if node not in seeds]
+        given = [node for node in leaves if node not in seeds]
+        return ", ".join(f"{node.attrs['name']}={_short(self.values[node])}" for node in given)
 
     @cached_property
     def _names(self) -> Mapping[str, Node]:

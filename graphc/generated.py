@@ -80,6 +80,8 @@ def difference(path: str | os.PathLike[str], source: str | os.PathLike[str] | No
             training=options.training,
             conventions=options.conventions,
             with_=options.with_,
+            of=options.of,
+            sizes=dict(options.sizes),
             optimizer=options.optimizer,
         )
     before, after = (text.splitlines(keepends=True) for text in (opened.source.text, model.source_text))

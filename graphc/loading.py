@@ -29,6 +29,8 @@ class Target(TypedDict, total=False):
     training: bool
     conventions: Conventions
     with_: str | None
+    of: str | None
+    sizes: Sequence[str]
     optimizer: str | None
     lr: str | None
 
@@ -41,6 +43,7 @@ def compiled(file: str | None, expression: str | None, target: Target) -> tuple[
     # They are printed from the model, in the style asked for.
     warnings.simplefilter("ignore", GraphcWarning)
     wrt = target.get("wrt")
+    sizes = _sizes(target.get("sizes", ()))
     try:
         model = compile(
             source_of(file, expression),
@@ -51,11 +54,24 @@ def compiled(file: str | None, expression: str | None, target: Target) -> tuple[
             training=target.get("training", True),
             conventions=target.get("conventions", "graphc"),
             with_=[name.strip() for name in (target.get("with_") or "").split(",") if name.strip()],
+            of=target.get("of"),
+            sizes=sizes,
             optimizer=optimizer_of(target.get("optimizer"), target.get("lr")),
         )
     except GraphcError as error:
         return error.diagnostics, None
     return model.warnings, model
+
+
+def _sizes(given: Sequence[str]) -> dict[str, int]:
+    """Numbers for free sizes, each ``N=10``; several may stand in one, with commas."""
+    found = {}
+    for text in (part.strip() for whole in given for part in whole.split(",")):
+        name, _, number = text.partition("=")
+        if not (name.strip() and number.strip().isdecimal()):
+            raise click.UsageError(f"expected a size such as N=10 for --size, found {text}")
+        found[name.strip()] = int(number)
+    return found
 
 
 def optimizer_of(text: str | None, lr: str | None) -> Optimizer | None:

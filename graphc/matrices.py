@@ -1,19 +1,13 @@
-"""Jacobians and Hessians in one vectorised pass: cotangents or tangents of all rows or columns at once, as a batch."""
+"""Jacobians and Hessians of models in one vectorised pass, and where Jacobians may differ from zero."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
-from graphc.batching import Batched, batch
-from graphc.builder import Builder
-from graphc.compiler import Layout, Model
-from graphc.graph import Node
-from graphc.op import OPS
-from graphc.opened import Opened, Source, by_variable, derived, opened_model
-from graphc.partition import nominal
-from graphc.tensor_type import Shape, TensorType
-from graphc.value import Value
+from graphc import blocks, extras
+from graphc.compiler import Model
+from graphc.opened import Source, differentiated_by, model_of, opened_model
+from graphc.sparsity import Pattern
 
 
 def jacobian(f: Source, *, wrt: str | Sequence[str] | None = None, output: str | None = None) -> Model:
@@ -47,19 +41,7 @@ def jacobian(f: Source, *, wrt: str | Sequence[str] | None = None, output: str |
     [[3. 2.]
      [4. 0.]]
     """
-    opened = opened_model(f, wrt, output)
-    rows, columns = _sides(opened)
-    basis = _Basis(opened.builder)
-    found: dict[str, _Block] = {}
-    if rows:
-        seed = basis.along(opened.value.tensor)
-        cotangents = opened.propagated(opened.value, seed, rows)
-        found |= {name: _Block(cotangents[node], seed) for name, node in rows.items()}
-    for name, node in columns.items():
-        tangent = basis.along(node.tensor)
-        found[name] = _Block(opened.pushed({node: tangent}, [opened.value])[0], tangent, turned=True)
-    blocks = {f"jacobian_{name}": found[name] for name in opened.variables}
-    return _batched(opened, basis, blocks, by_variable("jacobian_{}", opened.variables))
+    return differentiated_by(blocks.jacobian, f, wrt, output)
 
 
 def hessian(f: Source, *, wrt: str | Sequence[str] | None = None, loss: str | None = None) -> Model:
@@ -82,78 +64,67 @@ def hessian(f: Source, *, wrt: str | Sequence[str] | None = None, loss: str | No
     [[6. 4.]
      [4. 0.]]
     """
-    opened = opened_model(f, wrt, loss, scalar=True)
-    gradient = opened.gradient()
-    basis = _Basis(opened.builder)
-    blocks = {}
-    for column, node in opened.variables.items():
-        tangent = basis.along(node.tensor)
-        moved = opened.pushed({node: tangent}, list(gradient.values()))
-        for row, result in zip(gradient, moved, strict=True):
-            blocks[f"hessian_{row}_{column}"] = _Block(result, tangent, turned=True)
-    names = list(opened.variables)
-    ordered = {key: blocks[key] for key in (f"hessian_{row}_{column}" for row in names for column in names)}
-    layout: Layout = {row: {column: f"hessian_{row}_{column}" for column in names} for row in names}
-    return _batched(opened, basis, ordered, layout if len(names) > 1 else next(iter(ordered)))
+    return differentiated_by(blocks.hessian, f, wrt, loss, scalar=True)
 
 
-@dataclass(frozen=True)
-class _Block:
-    """A product with one direction, which stands for all of them; ``turned`` when these are the columns."""
+def sparse_jacobian(f: Source, *, wrt: str | Sequence[str] | None = None, output: str | None = None) -> Model:
+    """The elements of a Jacobian that may differ from zero, with one tangent for all columns of a colour.
 
-    product: Node
-    direction: Node
-    turned: bool = False
+    Parameters
+    ----------
+    f, wrt, output
+        As in `jacobian`; all sizes are numbers.
 
+    Returns
+    -------
+    Model
+        A call gives ``(rows, columns, values)``; ``scipy.sparse.coo_array((values, (rows, columns)), shape=…)`` is the
+        matrix. Variables stand side by side, parameters first.
 
-@dataclass(frozen=True)
-class _Basis:
-    """Directions that stand for all unit directions of their shape."""
+    Raises
+    ------
+    GraphcError
+        GC308 when a size is free, and as `jacobian`.
 
-    builder: Builder
-    directions: dict[Node, TensorType] = field(default_factory=dict)
-
-    def along(self, type: TensorType) -> Node:
-        """A direction of this type."""
-        node = self.builder.placeholder(type).node
-        self.directions[node] = type
-        return node
-
-
-def _batched(opened: Opened, basis: _Basis, blocks: Mapping[str, _Block], layout: Layout) -> Model:
-    graph = opened.builder.finish({name: block.product for name, block in blocks.items()}, doc=opened.model.graph.doc)
-    builder = Builder(intern=True)
-    live = {node: type for node, type in basis.directions.items() if node in graph.operand_table}
-    copied = batch(graph, builder, {node: _units(builder, type) for node, type in live.items()})
-    results = {name: _block(builder, copied, block).node for name, block in blocks.items()}
-    for name, node in results.items():
-        builder.name(node, name)
-    return derived(opened.model, builder.finish(results, doc=graph.doc), layout)
+    Examples
+    --------
+    >>> rows, columns, values = sparse_jacobian("x: Input[3]\\nr: Output = x[1:] ** 2 - x[:-1]")(x=[1.0, 2.0, 3.0])
+    >>> print(rows, columns, values)
+    [0 0 1 1] [0 1 1 2] [-1.  4. -1.  6.]
+    """
+    return differentiated_by(extras.sparse_jacobian, f, wrt, output, ordered=True)
 
 
-def _units(builder: Builder, type: TensorType) -> Value:
-    """All unit directions of a shape, along a new first axis."""
-    counted = builder.apply(OPS["arange"], (), {"stop": type.size})
-    rows = OPS["one_hot"](counted, depth=type.size, dtype=type.dtype)
-    return OPS["reshape"](rows, shape=(type.size, *type.shape))
+def jacobian_sparsity(f: Source, *, wrt: str | Sequence[str] | None = None, output: str | None = None) -> Pattern:
+    """Where a Jacobian may differ from zero, from the graph alone: everywhere else it is zero at every point.
 
+    Elements are followed through elementwise operations, slices, joins, reshapes, reductions and products with saved
+    matrices; through other operations every element depends on all.
 
-def _block(builder: Builder, copied: Batched, block: _Block) -> Value:
-    """The products with all directions as a matrix of blocks: ``(*rows, *columns)``."""
-    direction, product = block.direction.tensor, block.product.tensor
-    found = copied.whole(builder, block.product, direction.size)
-    if block.turned:
-        found = OPS["transpose"](found, axes=(*range(1, found.ndim), 0))
-    shape = (*product.shape, *direction.shape) if block.turned else (*direction.shape, *product.shape)
-    return _reshaped(found, shape)
+    Parameters
+    ----------
+    f, wrt, output
+        As in `jacobian`; all sizes are numbers.
 
+    Returns
+    -------
+    Pattern
+        With ``rows`` and ``columns``, the ``matrix`` (``jac_sparsity=`` of ``scipy.optimize.least_squares`` takes it)
+        and the ``colors`` of the columns, of which no row has two alike.
 
-def _reshaped(value: Value, shape: Shape) -> Value:
-    return value if value.shape == shape else OPS["reshape"](value, shape=shape)
+    Raises
+    ------
+    GraphcError
+        GC308 when a size is free, and as `jacobian`.
 
-
-def _sides(opened: Opened) -> tuple[dict[str, Node], dict[str, Node]]:
-    """The variables whose Jacobian is found by rows, and by columns."""
-    rows = nominal(opened.value.tensor.size)
-    columns = {name: node for name, node in opened.variables.items() if nominal(node.tensor.size) < rows}
-    return {name: node for name, node in opened.variables.items() if name not in columns}, columns
+    Examples
+    --------
+    >>> pattern = jacobian_sparsity("x: Input[5]\\nr: Output = x[:-2] - 2 * x[1:-1] + x[2:]")
+    >>> pattern
+    <pattern 3×5: 9 places, 3 colours>
+    >>> print(pattern.matrix.astype(int))
+    [[1 1 1 0 0]
+     [0 1 1 1 0]
+     [0 0 1 1 1]]
+    """
+    return extras.opened_pattern(opened_model(model_of(f), wrt, output, ordered=True))

@@ -1,19 +1,18 @@
-"""A model opened for differentiation: its stabilised graph in a builder, and what comes out as a model again."""
+"""A model opened for differentiation, and what comes out as a model again."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
-from graphc.autodiff import apart, backpropagate, check_dependence, zeros
-from graphc.builder import Builder, rebuild
-from graphc.compiler import Layout, Model, compile, compile_graph
-from graphc.forward import push_forward
-from graphc.graph import Graph, Node
-from graphc.op import Conventions
-from graphc.passes import run_pipeline, stabilise
+from graphc.autodiff import check_dependence
+from graphc.compiler import Model, compile, compile_graph
+from graphc.extras import in_order
+from graphc.graph import Graph
+from graphc.passes import run_pipeline
+from graphc.products import Derivative, Layout, Opened, opened_graph
 from graphc.provenance import Options
 from graphc.targets import losses_of, variables_of
 
@@ -21,91 +20,68 @@ Source: TypeAlias = Model | str | os.PathLike[str]
 """A model, or what `compile` makes one of."""
 
 
-@dataclass(frozen=True, eq=False)
-class Opened:
-    """A model's graph in a builder: what is differentiated and with respect to what, as nodes of the builder."""
-
-    model: Model
-    builder: Builder
-    output: str
-    outputs: Mapping[str, Node]
-    variables: Mapping[str, Node]
-
-    @property
-    def conventions(self) -> Conventions:
-        """Whose derivatives hold at kinks: those that the model was compiled with."""
-        return self.model.provenance.options.conventions
-
-    @property
-    def value(self) -> Node:
-        """The output that is differentiated."""
-        return self.outputs[self.output]
-
-    def finish(self, outputs: Mapping[str, Node], layout: Layout) -> Model:
-        """The model of these outputs; ``layout`` says what a call gives."""
-        return derived(self.model, self.builder.finish(outputs, doc=self.model.graph.doc), layout)
-
-    def gradient(self) -> dict[str, Node]:
-        """The gradient of the value, which is a scalar."""
-        return self.pulled(self.builder.constant(1.0, self.value.tensor.dtype).node)
-
-    def pulled(self, ct: Node) -> dict[str, Node]:
-        """The cotangents of the variables for one of the value."""
-        found = self.propagated(self.value, ct, self.variables)
-        return {name: found[node] for name, node in self.variables.items()}
-
-    def propagated(self, output: Node, ct: Node, variables: Mapping[str, Node]) -> Mapping[Node, Node]:
-        """The cotangents of some nodes for one of an output."""
-        return backpropagate(self.builder, [(output, ct)], variables, conventions=self.conventions).nodes
-
-    def curved(self, loss: str, direction: Node) -> Node:
-        """The Hessian of an output with respect to the value, times a direction."""
-        one = self.builder.constant(1.0, self.outputs[loss].tensor.dtype).node
-        slope = self.propagated(self.outputs[loss], one, {"": self.value})[self.value]
-        return self.pushed({self.value: direction}, [slope])[0]
-
-    def directions(self) -> dict[Node, Node]:
-        """An input ``<variable>_dot`` for each variable: its tangent."""
-        taken = {str(node.attrs["name"]) for node in (*self.builder.inputs, *self.builder.params)}
-        return {
-            node: self.builder.input(free_name(f"{name}_dot", taken), node.tensor).node
-            for name, node in self.variables.items()
-        }
-
-    def pushed(self, tangents: Mapping[Node, Node], nodes: Sequence[Node]) -> list[Node]:
-        """The tangents of some nodes, zeros where nothing moves."""
-        found = push_forward(self.builder, tangents, nodes, conventions=self.conventions)
-        return [found[node] if node in found else zeros(self.builder, node.tensor).node for node in nodes]
-
-
-def opened_model(
+def differentiated_by(
+    make: Callable[[Opened], Derivative],
     f: Source,
     wrt: str | Sequence[str] | None,
     output: str | None,
     *,
     scalar: bool = False,
     protected: Sequence[str] = (),
-) -> Opened:
-    """Open a model: see `graphc.calculus.grad` for the arguments.
+    ordered: bool = False,
+) -> Model:
+    """The model of a derivative; see `graphc.calculus.grad` for the arguments.
 
-    ``scalar`` asks for an output that is one float; ``protected`` names outputs that no stability rule may go round.
+    ``scalar`` asks for an output that is one float; ``protected`` names outputs that no stability rule may go round;
+    ``ordered`` has the variables in the order of the signature, parameters first.
 
     Raises
     ------
     GraphcError
         GC301, GC302 when no derivative reaches a variable; GC303, GC304 when it is not clear what is differentiated.
     """
-    model = f if isinstance(f, Model) else compile(f, gradient=False)
+    model = model_of(f)
+    found = make(opened_model(model, wrt, output, scalar=scalar, protected=protected, ordered=ordered))
+    return derived(model, found.graph, single(found.layout))
+
+
+def opened_model(
+    model: Model,
+    wrt: str | Sequence[str] | None,
+    output: str | None,
+    *,
+    scalar: bool = False,
+    protected: Sequence[str] = (),
+    ordered: bool = False,
+) -> Opened:
+    """The graph of a model, opened; see `differentiated_by`."""
     name = _output(model, output, scalar=scalar)
     names = [wrt] if isinstance(wrt, str) else wrt
     variables = variables_of(model.graph, model.source, names, (name,))
     check_dependence(model.graph, [model.graph.outputs[name]], variables)
     kept = {f"output {name}": model.graph.outputs[name] for name in protected}
-    graph, nodes, _ = stabilise(model.graph, {**variables, **kept}, model.provenance.options.conventions)
-    builder = Builder(intern=True)
-    mapping = rebuild(graph, builder, step=apart(builder, nodes.values()))
-    found = {variable: mapping[nodes[variable]] for variable in variables}
-    return Opened(model, builder, name, {key: mapping[node] for key, node in graph.outputs.items()}, found)
+    return opened_graph(
+        model.graph,
+        name,
+        in_order(model.graph, variables) if ordered else variables,
+        kept,
+        model.provenance.options.conventions,
+    )
+
+
+def model_of(f: Source) -> Model:
+    """A model, compiled without gradient unless it is one."""
+    return f if isinstance(f, Model) else compile(f, gradient=False)
+
+
+def single(layout: Layout) -> Layout:
+    """A layout in which what there is of only one variable is no dict."""
+    if isinstance(layout, str):
+        return layout
+    if isinstance(layout, tuple):
+        return tuple(single(part) for part in layout)
+    parts = {name: single(part) for name, part in layout.items()}
+    return parts if len(parts) > 1 else next(iter(parts.values()))
 
 
 def _output(model: Model, output: str | None, *, scalar: bool) -> str:
@@ -129,20 +105,7 @@ def derived(origin: Model, graph: Graph, layout: Layout | None) -> Model:
 
 def differentiated(f: Source, wrt: str | Sequence[str] | None) -> Model:
     """A model with the gradient of its loss in its module."""
-    model = f if isinstance(f, Model) else compile(f, gradient=False)
+    model = model_of(f)
     names = (wrt,) if isinstance(wrt, str) else None if wrt is None else tuple(wrt)
     options = replace(model.provenance.options, loss=None, wrt=names, gradient=True)
     return compile_graph(model.graph, model.source, options, model.provenance.digest, model.warnings)
-
-
-def by_variable(pattern: str, variables: Mapping[str, Node]) -> Layout:
-    """The output of the only variable, or of several a dict."""
-    outputs = {name: pattern.format(name) for name in variables}
-    return next(iter(outputs.values())) if len(outputs) == 1 else outputs
-
-
-def free_name(name: str, taken: Collection[str]) -> str:
-    """A name that is not taken, near the one that is wanted."""
-    while name in taken:
-        name += "_"
-    return name

@@ -37,7 +37,7 @@ class Optimizer:
     Raises
     ------
     GraphcError
-        GC416 when there is no such optimiser or option, or an option is neither a number nor an expression.
+        GC417 when there is no such optimiser or option, or an option is neither a number nor an expression.
 
     Examples
     --------
@@ -132,4 +132,4 @@ def _expression(what: str, text: str) -> ast.expr:
 
 def _refusal(message: str, name: str = "", known: Mapping[str, object] | None = None) -> GraphcError:
     close = difflib.get_close_matches(name, known or {}, n=1)
-    return GraphcError(Diagnostic("GC416", message, hint=f"did you mean {close[0]}?" if close else ""))
+    return GraphcError(Diagnostic("GC417", message, hint=f"did you mean {close[0]}?" if close else ""))

@@ -94,6 +94,11 @@ def simplify(graph: Graph) -> tuple[Graph, tuple[Firing, ...]]:
     return tidy_scans(again.graph), (*found.firings, *again.firings)
 
 
+def simplified(graph: Graph, conventions: Conventions = "graphc") -> Graph:
+    """A graph after the rules of stability and simplification, with nothing to differentiate any more."""
+    return simplify(stabilise(graph, {}, conventions)[0])[0]
+
+
 def _single(graph: Graph, name: str) -> Graph:
     """What one output needs."""
     found = extract(graph, {name: graph.outputs[name]}, unused=False)

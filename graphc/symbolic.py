@@ -115,7 +115,7 @@ def _partial(expression: sympy.Expr, symbol: sympy.Symbol, symbols: Sequence[sym
 
     result = sympy.Symbol("r", real=True)
     # powsimp: as SymPy leaves it, y * x**y / x, the derivative of a power is NaN at 0.
-    derivative = _without_jumps(sympy.powsimp(sympy.diff(expression, symbol)))
+    derivative = between_jumps(sympy.powsimp(sympy.diff(expression, symbol)))
     # In x**(y - 1) SymPy would find x**y / x.
     if not (expression.is_Pow and expression.exp.free_symbols):
         derivative = derivative.subs(expression, result)
@@ -129,8 +129,8 @@ def _partial(expression: sympy.Expr, symbol: sympy.Symbol, symbols: Sequence[sym
     return partial
 
 
-def _without_jumps(derivative: sympy.Expr) -> sympy.Expr:
-    """The derivative between jumps: SymPy gives a Dirac delta for a sign, and does not differentiate a floor."""
+def between_jumps(derivative: sympy.Expr) -> sympy.Expr:
+    """A derivative of SymPy's between jumps: it gives a Dirac delta for a sign, and does not differentiate a floor."""
     import sympy
 
     return derivative.replace(lambda part: isinstance(part, _jump_classes()), lambda *_: sympy.Integer(0))

@@ -105,7 +105,7 @@ def training_step(
     Raises
     ------
     GraphcError
-        GC411 when what is trained is not a parameter, GC416 when an update has not the type of its parameter, and the
+        GC411 when what is trained is not a parameter, GC417 when an update has not the type of its parameter, and the
         errors of the options as expressions.
     """
     if not variables or not set(variables.values()) <= set(raw.params):
@@ -220,7 +220,7 @@ def _updated(optimizer: Optimizer, parameter: _Parameter, found: object) -> Node
         return found.node
     type = found.type if isinstance(found, Value) else found
     message = f"expected {parameter.node.tensor} for the new {parameter.name}, {optimizer} gives {type}"
-    raise GraphcError(Diagnostic("GC416", message))
+    raise GraphcError(Diagnostic("GC417", message))
 
 
 def _node(value: object) -> Node:

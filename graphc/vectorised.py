@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from graphc.batching import batch
 from graphc.builder import Builder
 from graphc.calculus import grad
-from graphc.compiler import Model, compile
+from graphc.compiler import Model
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.graph import Graph, Node
 from graphc.op import OPS
-from graphc.opened import Source, derived, free_name
+from graphc.opened import Source, derived, model_of
 from graphc.passes import stabilise
+from graphc.products import free_name
 from graphc.size import Size, named_size, size_names
 from graphc.tensor_type import TensorType
 from graphc.value import Value
@@ -47,7 +48,7 @@ def vmap(f: Source, *, in_axes: Mapping[str, int | None] | None = None, size: Si
     >>> print(vmap("x ** 2 + y", in_axes={"y": None})(x=[1.0, 2.0, 3.0], y=10.0))
     [11. 14. 19.]
     """
-    model = f if isinstance(f, Model) else compile(f, gradient=False)
+    model = model_of(f)
     axes = _axes(model, in_axes or {})
     graph, _, _ = stabilise(model.graph, {}, model.provenance.options.conventions)
     count = named_size(free_name("B", _size_names(graph))) if size is None else size

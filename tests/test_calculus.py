@@ -307,3 +307,28 @@ def test_sinc_has_all_derivatives_near_zero(x: float) -> None:
     second = graphc.grad(first)
     expected = [float(mpmath.diff(mpmath.sincpi, x, order)) for order in (1, 2)]
     np.testing.assert_allclose([first(x=x), second(x=x)], expected, rtol=1e-13, atol=1e-14)
+
+
+def test_several_orders_together_share_their_work() -> None:
+    text = "x: Input[3]\nloss: Output = sum(exp(sin(x)))"
+    f = graphc.together(graphc.value_and_grad(text), graphc.hvp(text), graphc.hessian(text))
+    x, v = np.array([0.1, 0.2, 0.3]), np.array([1.0, 2.0, 3.0])
+    (value, gradient), product, hessian = f(x=x, x_dot=v)
+    assert value == np.sum(np.exp(np.sin(x)))
+    np.testing.assert_allclose(gradient, np.exp(np.sin(x)) * np.cos(x), rtol=1e-14)
+    np.testing.assert_allclose(product, hessian @ v, rtol=1e-13)
+    body = f.source_text[f.source_text.index("def evaluate(") :]
+    assert body.count("np.exp(") == body.count("np.sin(") == 1
+
+
+def test_together_keeps_outputs_of_one_name_apart() -> None:
+    found = graphc.together("x + y", "x * y", "x + y")(x=2.0, y=3.0)
+    assert found == (5.0, 6.0, 5.0)
+
+
+def test_together_wants_one_type_for_one_name() -> None:
+    with pytest.raises(graphc.GraphcError) as caught:
+        graphc.together("x: Input[2]\nf: Output = x", "y: Input\nx: Input[3]\ng: Output = x * y")
+    (found,) = caught.value.diagnostics
+    assert (found.code, str(found.span)) == ("GC205", "<model>:2:1")
+    assert found.message.endswith("found input float64[2] and input float64[3]")

@@ -273,9 +273,10 @@ def test_show_needs_no_loss(folder: Path) -> None:
 def test_show_says_which_rules_fired() -> None:
     done = graphc("show", "-e", "log(1 - sigmoid(z))", "--rewrites")
     assert done.exit_code == 0, done.stderr
-    assert "<model>:1:" in done.stdout
+    fails = "log(0) once sigmoid(x) rounds to 1, above x = 37"
+    assert done.stdout.splitlines()[0] == f"log_of_complement  <model>:1:1  {fails}"
     rows = json.loads(graphc("show", "-e", "log(1 - sigmoid(z))", "--rewrites", "--json").stdout)
-    assert rows[0].keys() == {"rule", "place"}
+    assert rows[0] == {"rule": "log_of_complement", "place": "<model>:1:1", "fails": fails}
 
 
 def test_show_says_what_is_guarded() -> None:
@@ -292,7 +293,7 @@ def test_conventions_of_run_and_compile(conventions: str, slope: str) -> None:
     assert f"at kinks abs'(0) = {slope}\n" in graphc("compile", *options).stdout
     joint = graphc("show", *options, "--joint").stdout
     assert ("sign" in joint) is (slope == "0")
-    assert ("sign" in graphc("draw", *options).stdout) is (slope == "0")
+    assert ("sign" in graphc("draw", *options, "--style", "block").stdout) is (slope == "0")
 
 
 def test_unknown_conventions_are_wrong_use() -> None:
@@ -316,7 +317,7 @@ def test_explain_and_its_list() -> None:
 def test_doctor_finds_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
     done = graphc("doctor")
     assert done.exit_code == 0, done.stdout
-    for name in ("numpy", "sympy", "networkx", "graphviz", "click", "pygraphviz", "dot", "compiling"):
+    for name in ("numpy", "sympy", "networkx", "graphviz", "click", "pygraphviz", "dot", "matplotlib", "compiling"):
         assert f"\n{name} " in f"\n{done.stdout}"
     monkeypatch.setattr("graphc.backends.drawing.layout_engine", lambda: None)
     without = graphc("doctor")
@@ -356,3 +357,17 @@ def test_python_m_graphc_is_the_same_program() -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("f = 20.0\n")
     assert process("--version").stdout.startswith("graphc")
+
+
+def test_derivatives_and_sizes_on_the_command_line(folder: Path) -> None:
+    text = "x: Input[N]; y: Input[M]; r: Output = x[1:] * sum(y); loss: Output = sum(r ** 2)"
+    result = graphc("compile", "-e", text, "--with", "hvp,sparse_jacobian", "--of", "r", "--size", "N=4,M=3")
+    assert result.exit_code == 0, result.output
+    assert "Options: --of r --size N=4, M=3 --with sparse_jacobian, hvp\n" in result.stdout
+    assert "def hvp(v, x, y):" in result.stdout and "values: float64[12]" in result.stdout
+
+
+@pytest.mark.parametrize("size", ["N", "N=", "=3", "N=-1", "N=x"])
+def test_a_size_that_is_none(size: str) -> None:
+    result = graphc("compile", "-e", "x: Input[N]; f: Output = sum(x)", "--size", size)
+    assert result.exit_code == 2 and "expected a size such as N=10 for --size" in result.stderr

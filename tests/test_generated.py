@@ -26,6 +26,8 @@ OPTIONS: dict[str, dict[str, object]] = {
     "many": {"wrt": ["w", "h", "x"], "dtype": "float32", "training": False},
     "no gradient": {"gradient": False},
     "conventions": {"conventions": "jax", "dtype": "float32"},
+    "derivatives": {"with_": ["hvp", "jacobian", "flat", "gauss_newton"], "of": "last"},
+    "sparse": {"with_": ["sparse_jacobian"], "sizes": {"N": 4}, "wrt": ["x"]},
 }
 
 

@@ -96,7 +96,7 @@ def test_options_are_taken(folder: Path, options: tuple[str, ...]) -> None:
         ((*USUAL, "--columns", "nonsense"), 2, "expected columns such as X=width,height for --columns, found nonsense"),
         ((*USUAL, "--patience", "2"), 2, "expected a patience of at least 1 epoch"),
         ((*USUAL, "--resume"), 2, "expected a checkpoint to resume from"),
-        ((*USUAL, "--optimizer", "sgd"), 2, "error[GC416]: expected an optimiser among"),
+        ((*USUAL, "--optimizer", "sgd"), 2, "error[GC417]: expected an optimiser among"),
         ((*USUAL, "--optimizer", "lbfgs"), 2, "lbfgs finds the length of its steps itself, expected no --lr"),
         ((*USUAL, "--lr", "1 / foo"), 1, "error[GC101]: unknown name foo"),
         ((*USUAL, "-o", "none/p.npz"), 2, "cannot write none/p.npz"),

@@ -263,7 +263,7 @@ def test_parameters_that_do_not_fit_are_refused(params: Any, message: str) -> No
 def test_what_is_no_optimizer_is_refused(text: str, message: str) -> None:
     with pytest.raises(GraphcError) as caught:
         graphc.compile(MODEL, optimizer=text)
-    assert caught.value.diagnostics[0].code == "GC416"
+    assert caught.value.diagnostics[0].code == "GC417"
     assert message in caught.value.diagnostics[0].message
 
 
@@ -271,7 +271,7 @@ def test_what_is_no_optimizer_is_refused(text: str, message: str) -> None:
 def test_an_option_is_a_number_or_an_expression(value: Any) -> None:
     with pytest.raises(GraphcError) as caught:
         Optimizer("adam", lr=value)
-    assert caught.value.diagnostics[0].code == "GC416"
+    assert caught.value.diagnostics[0].code == "GC417"
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_an_update_of_another_shape_is_refused() -> None:
     with pytest.raises(GraphcError) as caught:
         _ = graphc.compile(MODEL, optimizer=Optimizer("gradient_descent", lr="stack([1.0 * step, 1.0])")).source_text
     found = caught.value.diagnostics[0]
-    assert (found.code, found.message[:45]) == ("GC416", "expected float64[] for the new b, gradient_de")
+    assert (found.code, found.message[:45]) == ("GC417", "expected float64[] for the new b, gradient_de")
 
 
 @pytest.mark.parametrize(("text", "options"), [("x * y", {}), (MODEL, {"wrt": ["X"]}), (MODEL, {"gradient": False})])

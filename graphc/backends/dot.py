@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict, Unpack
 
 from graphc.autodiff import Joint
 from graphc.backends.block import block_dot
+from graphc.backends.diagram import diagram_of
+from graphc.backends.difference import diff_dot
+from graphc.backends.folding import Depth, folded
+from graphc.backends.layers import with_layers
 from graphc.backends.palette import THEMES
-from graphc.backends.picture import View, picture_of
+from graphc.backends.picture import View
+from graphc.backends.readings import Readings
 from graphc.backends.wire import is_small_scalar, wire_dot
+from graphc.changes import Change
 from graphc.graph import Graph
 
 if TYPE_CHECKING:
     from graphc.evaluated import Evaluated
 
-Drawn: TypeAlias = "Graph | Joint | Evaluated"
+Drawn: TypeAlias = "Graph | Joint | Evaluated | Change"
 Style = Literal["wire", "block"]
 STYLES: tuple[Style, ...] = ("wire", "block")
 
@@ -26,6 +32,7 @@ class Look(TypedDict, total=False):
     style: Style | None
     theme: str
     step: int | None
+    depth: Depth
 
 
 def dot(drawn: Drawn, *, title: str = "graphc", **look: Unpack[Look]) -> str:
@@ -33,17 +40,19 @@ def dot(drawn: Drawn, *, title: str = "graphc", **look: Unpack[Look]) -> str:
 
     Parameters
     ----------
-    drawn : Graph, Joint or Evaluated
-        A graph has a forward view only, whichever is asked for; values are shown with the numbers.
+    drawn : Graph, Joint, Evaluated or Change
+        A graph has a forward view only, whichever is asked for; values are shown with the numbers, a change as a diff.
     title : str
         The name of the DOT graph, which is the title of an SVG.
-    view : {"joint", "forward", "gradient"}
-        The model and its gradient, the model alone, or the gradient with the values that it needs.
+    view : {"joint", "forward", "gradient", "diff"}
+        The model and its gradient, the model alone, the gradient with the values that it needs, or a change.
     style : {"wire", "block"}, optional
         Wires carry values and gradients of scalars, blocks are for tensors; by default, wires where all is scalar.
     theme : {"light", "dark", "print", "lecture"}
     step : int, optional
         How many steps of the two passes are shown, see `graphc.steps`; all by default.
+    depth : int or "all", optional
+        How many levels of layer calls stay open in a block picture; by default it is folded beyond 120 boxes.
 
     Examples
     --------
@@ -54,17 +63,24 @@ def dot(drawn: Drawn, *, title: str = "graphc", **look: Unpack[Look]) -> str:
     >>> 'n0 -> n2 [' in dot(b.finish({"f": (x * y).node}), style="block")
     True
     """
-    graph = subject(drawn)
     view, theme = look.get("view", "joint"), THEMES[look.get("theme", "light")]
+    if isinstance(drawn, Change):
+        return diff_dot(drawn, theme, title)
+    graph = subject(drawn)
     style = look.get("style") or ("wire" if view != "gradient" and is_small_scalar(graph) else "block")
     if style == "wire":
         at = None if isinstance(drawn, (Graph, Joint)) else drawn
         return wire_dot(graph, theme, title, at=at, step=look.get("step"), gradient=view != "forward")
-    return block_dot(picture_of(graph, view), theme, title)
+    whole = with_layers(diagram_of(graph, view))
+    nodes = graph.graph if isinstance(graph, Joint) else graph
+    readings = None if isinstance(drawn, (Graph, Joint)) else Readings(drawn, look.get("step"))
+    return block_dot(folded(whole, nodes, look.get("depth")), theme, title, readings)
 
 
 def subject(drawn: Drawn) -> Graph | Joint:
-    """What is drawn, without its numbers."""
+    """What is drawn, without its numbers; of a change, what came out of it."""
+    if isinstance(drawn, Change):
+        return drawn.after
     if isinstance(drawn, (Graph, Joint)):
         return drawn
     return drawn.graph if drawn.joint is None else drawn.joint

@@ -42,6 +42,7 @@ def styled(
     bold: bool = False,
     italic: bool = False,
     underline: bool = False,
+    strike: bool = False,
     mono: bool = False,
     size: float | None = None,
     longest: int = LONGEST_LABEL,
@@ -51,7 +52,7 @@ def styled(
     plain = escape_html(shortened(text, longest)).replace("\\", "\\\u200b")
     # Graphviz writes to stderr about an empty run.
     marked = plain or "\u00a0"
-    for tag, on in (("U", underline), ("I", italic), ("B", bold)):
+    for tag, on in (("U", underline), ("S", strike), ("I", italic), ("B", bold)):
         marked = f"<{tag}>{marked}</{tag}>" if on else marked
     face = f' FACE="{MONO}"' if mono else ""
     points = f' POINT-SIZE="{size or 10:g}"' if mono or size else ""
@@ -61,3 +62,9 @@ def styled(
 def html(lines: Iterable[str]) -> str:
     """Lines of styled text as one label."""
     return f"<{'<BR/>'.join(lines)}>"
+
+
+def table(rows: Iterable[str]) -> str:
+    """Rows of styled text, or of tables, as one label."""
+    body = "".join(f"<TR><TD>{row}</TD></TR>" for row in rows)
+    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">{body}</TABLE>>'

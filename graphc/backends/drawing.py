@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from graphc.graph import Graph
 
 FORMATS = ("svg", "png", "pdf", "dot")
-MOST_NODES = 2500
+MOST_NODES = 25000
 """Beyond this a layout takes minutes, and nobody could read it."""
 
 GET_GRAPHVIZ = 'pip install "pygraphviz>=2.0"'
@@ -52,7 +52,7 @@ def draw(path: str | os.PathLike[str], drawn: Drawn, *, title: str | None = None
     target = Path(path)
     format = picture_format(target)
     if format != "dot":
-        _check_size(subject(drawn))
+        check_size(subject(drawn))
     _check_look(look)
     write_atomic(target, layout(dot(drawn, title=title or target.stem, **look), format))
     return target
@@ -75,7 +75,8 @@ def picture_format(path: str | os.PathLike[str]) -> str:
     return format
 
 
-def _check_size(drawn: Graph | Joint) -> None:
+def check_size(drawn: Graph | Joint) -> None:
+    """Refuse a graph that is too large for a picture, with GC401."""
     graph = drawn.graph if isinstance(drawn, Joint) else drawn
     if len(graph.nodes) > MOST_NODES:
         message = f"a picture has at most {MOST_NODES} nodes, found {len(graph.nodes)}"

@@ -132,9 +132,23 @@ def _misfit(table: dict[str, Any], arrays: dict[str, Any], name: str) -> str:
 
 def _cotangent(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     """A cotangent in the type that its output was computed in; None stands for zeros."""
-    array = np.zeros(shape) if value is None else np.asarray(value)
+    return _shaped("backward", name, np.zeros(shape) if value is None else value, shape, dtype)
+
+
+def _directions(function: str, v: Any, shapes: dict[str, tuple[int, ...]], dtype: Any) -> list[Any]:
+    """The arrays of a direction: a dict of them, in the shapes of what they move."""
+    if not hasattr(v, "keys"):
+        raise TypeError(f"{function}(): v is a {type(v).__name__}, expected a dict of arrays")
+    if v.keys() != shapes.keys():
+        raise ValueError(f"{function}(): v has {', '.join(v) or 'nothing'}, expected {', '.join(shapes)}")
+    return [_shaped(function, f"{name} of v", v[name], shape, dtype) for name, shape in shapes.items()]
+
+
+def _shaped(function: str, name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    """An array of floats of a shape, in a type."""
+    array = np.asarray(value)
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"backward(): {name} is {array.dtype}, expected floats")
+        raise TypeError(f"{function}(): {name} is {array.dtype}, expected floats")
     if array.shape != shape:
-        raise ValueError(f"backward(): {name} has shape {array.shape}, expected {shape}")
+        raise ValueError(f"{function}(): {name} has shape {array.shape}, expected {shape}")
     return array.astype(dtype, copy=False)[()]

@@ -277,7 +277,7 @@ def _root(term: Term) -> Term:
 _BINARY: dict[str, Callable[[Term, Term], Term]] = {
     "×": product,
     "÷": fraction,
-    "**": power,
+    "xʸ": power,
     "@": lambda left, right: product(left, right, ""),
 }
 _UNARY: dict[str, Callable[[Term], Term]] = {

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
+from graphc.backends.numpy_derivatives import DerivativeFunction
 from graphc.backends.numpy_function import Scope
 from graphc.backends.numpy_header import function_docstring
 from graphc.backends.numpy_indices import entry_limits
-from graphc.backends.numpy_layout import INDENT, joined_lines, quoted
+from graphc.backends.numpy_layout import INDENT, WIDTH, joined_lines, quoted
 from graphc.backends.numpy_sizes import conditions_of
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
@@ -21,19 +22,37 @@ MAIN = ['if __name__ == "__main__":', f"{INDENT}raise SystemExit(0 if check() el
 _TRIED = 20_000
 
 
-def check_function(scope: Scope, moved: Mapping[str, Node]) -> list[str]:
+def check_function(
+    scope: Scope, loss: str, moved: Mapping[str, Node], derivatives: Sequence[DerivativeFunction] = ()
+) -> list[str]:
     """The lines of ``check``.
+
+    Parameters
+    ----------
+    scope : Scope
+    loss : str
+        Empty when the module has no ``value_and_grad``.
+    moved : mapping of str to Node
+        The variables, each with the input or parameter that it is.
+    derivatives : sequence of DerivativeFunction
+        Those that the module has; a JVP is held to the VJP.
 
     Raises
     ------
     GraphcError
-        GC411 when no sizes are found that fit all shapes and conditions.
+        GC411 when no sizes are found that fit all shapes and conditions, or there is nothing to hold a JVP to.
     """
     sizes = example_sizes(scope.raw)
     inputs = [f"{scope.arguments[str(n.attrs['name'])]!s}" for n in scope.raw.inputs]
     drawn = [f"{quoted(name)}: {_draw(scope.raw, n, sizes)}" for name, n in zip(inputs, scope.raw.inputs, strict=True)]
-    variables = [quoted(scope.arguments.get(name, name)) for name in (str(n.attrs["name"]) for n in moved.values())]
-    doc = "Whether value_and_grad agrees with differences at a random point; rng is a seed or a NumPy generator."
+    tests = _tests(scope, loss, moved, {function.name: function for function in derivatives})
+    whole = tests[0] if len(tests) == 1 else f"all([{', '.join(tests)}])"
+    lines = [f"{INDENT}return {whole}"] if len(whole) < WIDTH - 10 else joined_lines("return all([", tests, "])")
+    what = [*(["value_and_grad"] if loss else []), *(["jvp"] if len(tests) > bool(loss) else [])]
+    agrees = "agrees" if len(what) == 1 else "agree"
+    doc = (
+        f"Whether {' and '.join(what)} {agrees} with differences at a random point; rng is a seed or a NumPy generator."
+    )
     return [
         "def check(rng=0):",
         INDENT + function_docstring(doc),
@@ -44,8 +63,28 @@ def check_function(scope: Scope, moved: Mapping[str, Node]) -> list[str]:
         *(INDENT + line for line in joined_lines("inputs = {", drawn, "}")),
         f"{INDENT}{INDENT}return params, inputs",
         "",
-        *joined_lines("return _gradient_agrees(", ["value_and_grad", "point", f"[{', '.join(variables)}]", "rng"], ")"),
+        *lines,
     ]
+
+
+def _tests(
+    scope: Scope, loss: str, moved: Mapping[str, Node], derivatives: Mapping[str, DerivativeFunction]
+) -> list[str]:
+    """The calls of what compares the functions of a module."""
+    leaves = {variable: str(node.attrs["name"]) for variable, node in moved.items()}
+    arguments = {variable: quoted(scope.arguments.get(leaf, leaf)) for variable, leaf in leaves.items()}
+    found = [f"_gradient_agrees(value_and_grad, point, [{', '.join(arguments.values())}], rng)"] if loss else []
+    jvp = derivatives.get("jvp")
+    if jvp is not None:
+        pull = "vjp" if "vjp" in derivatives else "value_and_grad" if jvp.output == loss else ""
+        if not pull:
+            message = f"check holds the jvp of {jvp.output} to its vjp, expected this among the extras, found none"
+            raise GraphcError(Diagnostic("GC411", message))
+        by_name = ", ".join(f"{quoted(name)}: {argument}" for name, argument in arguments.items())
+        found.append(f"_jvp_agrees(jvp, {pull}, point, {{{by_name}}}, rng, weighted={pull == 'vjp'})")
+    if not found:
+        raise GraphcError(Diagnostic("GC411", "check needs value_and_grad or jvp and vjp, expected one, found none"))
+    return found
 
 
 def _params_lines(scope: Scope, sizes: Mapping[str, int]) -> list[str]:

@@ -1,9 +1,14 @@
-"""``pack``, ``unpack`` and ``value_and_grad_flat``: what is differentiated as one vector, as optimisers want it."""
+"""``pack``, ``unpack`` and ``value_and_grad_flat``: what is differentiated as one vector, as optimisers want it.
+
+Derivatives on request have such a form too, with the columns and rows of matrices in the order of the vector.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from graphc.backends.numpy_derivatives import DerivativeFunction, FlatForm, direction_name
 from graphc.backends.numpy_function import Scope
 from graphc.backends.numpy_header import function_docstring
 from graphc.backends.numpy_layout import INDENT, WIDTH, joined_lines, quoted
@@ -12,23 +17,53 @@ from graphc.backends.numpy_sizes import Leaf, linear_in, plain_sizes
 from graphc.backends.numpy_statements import Spelling
 from graphc.graph import Node
 from graphc.numpy_text import literal
-from graphc.op import OPS
 from graphc.size import Size, size_names
 
-FLAT_NAMES = ("pack", "unpack", "value_and_grad_flat")
+FLAT_NAMES = ("pack", "unpack", "value_and_grad_flat", "residuals_flat")
 
 
-def flat_functions(scope: Scope, loss: str, moved: Mapping[str, Node]) -> list[list[str]]:
-    """The three functions.
+_VALUE_AND_GRAD = FlatForm(
+    (("value", "scalar"), ("grads", "vector")), "{output} and its gradient as a vector, for optimisers that take both."
+)
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """The function of an output whose Jacobian is asked for, and the inputs of the model that it takes."""
+
+    function: str
+    inputs: Sequence[str]
+
+
+def flat_functions(
+    scope: Scope,
+    loss: str,
+    moved: Mapping[str, Node],
+    derivatives: Sequence[DerivativeFunction] = (),
+    residuals: Residuals | None = None,
+) -> list[list[str]]:
+    """The functions of one vector.
 
     Parameters
     ----------
     scope : Scope
     loss : str
+        Empty when the module has no ``value_and_grad``.
     moved : mapping of str to Node
         The variables, each with the input or parameter that it is.
+    derivatives : sequence of DerivativeFunction
+        Those that the module has.
+    residuals : Residuals, optional
     """
-    return [_pack(scope, moved), _unpack(scope, moved), _value_and_grad_flat(scope, loss, moved)]
+    found = [_pack(scope, moved), _unpack(scope, moved)]
+    if loss:
+        found.append(_flat_function(scope, "value_and_grad", loss, moved, _VALUE_AND_GRAD))
+    if residuals is not None:
+        found.append(_residuals(scope, residuals, moved))
+    for function in derivatives:
+        direction = direction_name(scope, function)
+        found.append(_flat_function(scope, function.name, function.output, moved, function.form, direction))
+    return found
 
 
 def _pack(scope: Scope, moved: Mapping[str, Node]) -> list[str]:
@@ -41,7 +76,7 @@ def _pack(scope: Scope, moved: Mapping[str, Node]) -> list[str]:
         *joined_lines("def pack(", taken, "):", ""),
         INDENT + function_docstring(_listed("One vector of", [*params, *inputs])),
         *joined_lines(f"{f'({taken[0]},)' if len(taken) == 1 else ', '.join(taken)} = {check}(", given, ")"),
-        *_joined("", [f"np.ravel({part})" for part in parts]),
+        *_returned([("np.concatenate([", [f"np.ravel({part})" for part in parts], "])")]),
     ]
 
 
@@ -62,11 +97,72 @@ def _unpack(scope: Scope, moved: Mapping[str, Node]) -> list[str]:
     ]
 
 
-def _value_and_grad_flat(scope: Scope, loss: str, moved: Mapping[str, Node]) -> list[str]:
+def _flat_function(
+    scope: Scope, name: str, output: str, moved: Mapping[str, Node], form: FlatForm, direction: str = ""
+) -> list[str]:
+    """A function of the vector; tangents are one like it, a cotangent is an array."""
+    locals_ = [local for local, _ in form.parts]
+    call = _call(scope, moved, [*locals_, direction])
+    tangents = direction if direction and name != "vjp" else ""
+    unpacked = joined_lines(f"{direction} = unpack(", [direction, *call.sizes], ")") if tangents else []
+    further = [_direction_text(direction, call.variables) if tangents else direction] if direction else []
+    texts = [_text(scope, form_, local, output, call.variables) for local, form_ in form.parts]
+    arguments = [*call.params, *further, *call.inputs.values()]
+    called = joined_lines(f"{', '.join(locals_)} = {name}(", arguments, ")")
+    result = [*called, *_returned(texts)] if texts else joined_lines(f"return {name}(", arguments, ")")
+    return [
+        *joined_lines(f"def {name}_flat(", [call.theta, *([direction] if direction else []), *call.others], "):", ""),
+        INDENT + function_docstring(form.doc.format(output=output)),
+        *joined_lines("point = unpack(", [call.theta, *call.sizes], ")"),
+        *unpacked,
+        *result,
+    ]
+
+
+def _residuals(scope: Scope, residuals: Residuals, moved: Mapping[str, Node]) -> list[str]:
+    call = _call(scope, moved, [])
+    given = [*call.params, *(text for name, text in call.inputs.items() if name in residuals.inputs)]
+    doc = f"{residuals.function} as a vector; its arguments are those of the Jacobian, whether it needs them or not."
+    return [
+        *joined_lines("def residuals_flat(", [call.theta, *call.others], "):", ""),
+        INDENT + function_docstring(doc),
+        *joined_lines("point = unpack(", [call.theta, *call.sizes], ")"),
+        *joined_lines(f"return np.ravel({residuals.function}(", given, "))"),
+    ]
+
+
+@dataclass(frozen=True)
+class _Call:
+    """How a function of the vector calls one of the model: its own arguments, and texts for those of the other.
+
+    Attributes
+    ----------
+    theta : str
+    others : list of str
+        Its arguments after the vector.
+    sizes : list of str
+        What ``unpack`` needs beside it.
+    params : list of str
+        The dict of parameters, where there is one.
+    inputs : mapping of str to str
+        By the names of the inputs.
+    variables : mapping of str to str
+        For each part of the vector the variable that it is.
+    """
+
+    theta: str
+    others: list[str]
+    sizes: list[str]
+    params: list[str]
+    inputs: Mapping[str, str]
+    variables: Mapping[str, str]
+
+
+def _call(scope: Scope, moved: Mapping[str, Node], taken: Sequence[str]) -> _Call:
     params, inputs = _apart(scope, moved)
     raw = scope.raw
     nodes = _leaves(scope, [*params, *inputs])
-    local = Names([*scope.reserved, *FLAT_NAMES, "value", "grads", "point", _theta(scope)])
+    local = Names([*scope.reserved, *FLAT_NAMES, *taken, "point", _theta(scope)])
     others = {str(n.attrs["name"]): n for n in raw.inputs if n.attrs["name"] not in inputs}
     called = {name: local.take(scope.arguments[name]) for name in others}
     fixed = [str(node.attrs["name"]) for node in raw.params if node.attrs["name"] not in params]
@@ -75,20 +171,58 @@ def _value_and_grad_flat(scope: Scope, loss: str, moved: Mapping[str, Node]) -> 
     # An input may be a list, which has no shape of its own.
     known = {size: f"np.shape({text.partition('.')[0]}){text.partition('.shape')[2]}" for size, text in shapes.items()}
     untold = [scope.sizes[name] for name in asked if name not in known]
-    taken = [_theta(scope), *(["params"] if fixed else []), *called.values(), *(["*", *untold] if untold else [])]
-    sizes = [f"{scope.sizes[name]}={known.get(name, scope.sizes[name])}" for name in asked]
-    given = [
-        *([_params_text(params, fixed, bool(inputs))] if raw.params else []),
-        *(called.get(n, f"point[{quoted(n)}]") for n in (str(node.attrs["name"]) for node in raw.inputs)),
-    ]
+    given = [str(node.attrs["name"]) for node in raw.inputs]
     variable = {str(node.attrs["name"]): name for name, node in moved.items()}
-    return [
-        *joined_lines("def value_and_grad_flat(", taken, "):", ""),
-        INDENT + function_docstring(f"{loss} and its gradient as a vector, for optimisers that take both."),
-        *joined_lines("point = unpack(", [_theta(scope), *sizes], ")"),
-        *joined_lines("value, grads = value_and_grad(", given, ")"),
-        *_joined("value, ", [f"np.ravel(grads[{quoted(variable[name])}])" for name in nodes]),
+    return _Call(
+        theta=_theta(scope),
+        others=[*(["params"] if fixed else []), *called.values(), *(["*", *untold] if untold else [])],
+        sizes=[f"{scope.sizes[name]}={known.get(name, scope.sizes[name])}" for name in asked],
+        params=[_params_text(params, fixed, bool(inputs))] if raw.params else [],
+        inputs={name: called.get(name, f"point[{quoted(name)}]") for name in given},
+        variables={name: variable[name] for name in nodes},
+    )
+
+
+def _direction_text(direction: str, variables: Mapping[str, str]) -> str:
+    """An unpacked direction by the names of the variables, which are other ones where the model has several."""
+    if all(leaf == variable for leaf, variable in variables.items()):
+        return direction
+    return f"{{{', '.join(f'{quoted(name)}: {direction}[{quoted(leaf)}]' for leaf, name in variables.items())}}}"
+
+
+def _text(scope: Scope, form: str, local: str, output: str, variables: Mapping[str, str]) -> tuple[str, list[str], str]:
+    """A part of a result in some form: the text before, the parts of, and the text after what may be broken."""
+    leaves = _leaves(scope, [*variables])
+    names = {variable: leaves[leaf].tensor.ndim for leaf, variable in variables.items()}
+    if form == "scalar":
+        return local, [], ""
+    if form == "raveled":
+        return f"np.ravel({local})", [], ""
+    if form == "vector":
+        return "np.concatenate([", [f"np.ravel({local}[{quoted(name)}])" for name in names], "])"
+    if form == "matrix":
+        ndim = scope.raw.outputs[output].tensor.ndim
+        return "_matrix([", [f"{local}[{quoted(name)}]" for name in names], f"], {ndim})"
+    rows = [
+        f"_matrix([{', '.join(f'{local}[{quoted(row)}][{quoted(name)}]' for name in names)}], {ndim})"
+        for row, ndim in names.items()
     ]
+    return ("np.concatenate([", rows, "])") if len(rows) > 1 else (rows[0], [], "")
+
+
+def _returned(texts: Sequence[tuple[str, list[str], str]]) -> list[str]:
+    """The return statement: in one line, or what is longest broken, or a line for each part."""
+    whole = [f"{start}{', '.join(parts)}{end}" for start, parts, end in texts]
+    line = f"{INDENT}return {', '.join(whole)}"
+    if len(line) <= WIDTH:
+        return [line]
+    if len([parts for _, parts, _ in texts if parts]) == 1 and texts[-1][1]:
+        start, parts, end = texts[-1]
+        return joined_lines(f"return {''.join(f'{text}, ' for text in whole[:-1])}{start}", parts, end)
+    broken = [
+        joined_lines(start, parts, end, INDENT * 2) if parts else [INDENT * 2 + start] for start, parts, end in texts
+    ]
+    return [f"{INDENT}return (", *(line for item in broken for line in (*item[:-1], f"{item[-1]},")), f"{INDENT})"]
 
 
 def _params_text(params: Sequence[str], fixed: Sequence[str], with_inputs: bool) -> str:
@@ -96,11 +230,6 @@ def _params_text(params: Sequence[str], fixed: Sequence[str], with_inputs: bool)
         return "point"
     moved = ", ".join(f"{quoted(name)}: point[{quoted(name)}]" for name in params)
     return f"{{{', '.join([*(['**params'] if fixed else []), *([moved] if moved else [])])}}}"
-
-
-def _joined(start: str, parts: Sequence[str]) -> list[str]:
-    line = f"{INDENT}return {start}np.concatenate([{', '.join(parts)}])"
-    return [line] if len(line) <= WIDTH else joined_lines(f"return {start}np.concatenate([", parts, "])")
 
 
 def _apart(scope: Scope, moved: Mapping[str, Node]) -> tuple[list[str], list[str]]:
@@ -148,8 +277,3 @@ def _listed(start: str, names: Sequence[str]) -> str:
 def _keys(names: Sequence[str]) -> str:
     text = ", ".join(names)
     return f"key{'s' * (len(names) > 1)} {text if len(text) <= 30 else f'{names[0]} and {len(names) - 1} more'}"
-
-
-def is_leaf(node: Node) -> bool:
-    """Whether a variable is an input or a parameter, which a caller can move."""
-    return node.op in (OPS["input"], OPS["param"])

@@ -30,6 +30,7 @@ from graphc.op import OPS
 from graphc.partition import reached
 from graphc.size import Size, size_names
 from graphc.source import Source
+from graphc.tensor_type import Shape
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,25 @@ class Scope:
 
 COMMENT_WIDTH = 100
 
+
+@dataclass(frozen=True)
+class Direction:
+    """One more argument of a function, after the parameters: a cotangent, or tangents in a dict.
+
+    Attributes
+    ----------
+    argument : str
+    arrays : mapping of str to str
+        The graph's inputs for it, each with the variable whose tangent it is.
+    shapes : mapping of str to Shape
+        By these variables; a cotangent has an entry without a name.
+    """
+
+    argument: str
+    arrays: Mapping[str, str]
+    shapes: Mapping[str, Shape]
+
+
 Returning = Callable[[Spelling], list[str]]
 
 
@@ -91,7 +111,8 @@ class EntryFunction:
     taken : iterable of str
         More names that no variable may have.
     plain : collection of Node, optional
-        The nodes that are not gradients, in place of ``forward``.
+        The nodes that are not derivatives, in place of ``forward``.
+    direction : Direction, optional
     state : mapping of str to str
         Entries of one more argument, a dict, with the graph's inputs that they are.
     """
@@ -108,25 +129,32 @@ class EntryFunction:
         keep: Collection[Node] = (),
         taken: Iterable[str] = (),
         plain: Collection[Node] | None = None,
+        direction: Direction | None = None,
         state: Mapping[str, str] | None = None,
     ) -> None:
-        self.scope, self.name, self.graph = scope, name, graph
+        self.scope, self.name, self.graph, self.direction = scope, name, graph, direction
         self.inputs = [str(node.attrs["name"]) for node in scope.raw.inputs if node.attrs["name"] in inputs]
-        names = scope.names([*scope.arguments.values(), *taken])
+        names = scope.names([*scope.arguments.values(), *taken, *([direction.argument] if direction else [])])
         self.state_argument = names.take("state") if state else ""
         self.params = {str(node.attrs["name"]): names.take(str(node.attrs["name"])) for node in scope.raw.params}
         self.state = {entry: names.take(entry) for entry in state or {}}
         self.spelling = Spelling(scope.sizes, self._float_text())
         self.conditions = conditions_of(scope.raw, source)
+        self.tangents: dict[str, str] = {}
+        if direction is not None:
+            # A cotangent is an array already, tangents are taken out of their dict.
+            self.tangents = {a: names.take(a) if by else direction.argument for a, by in direction.arrays.items()}
+        what = "grad" if plain is None or state else "derivative"
         if forward is not None:
             plain = set(reached(graph, [graph.outputs[output] for output in forward]))
         entries = {name: self.state[entry] for entry, name in (state or {}).items()}
+        leaves = leaf_texts(graph, {**scope.arguments, **self.params, **self.tangents, **entries})
         self.body = Body(
             graph,
-            {**leaf_texts(graph, {**scope.arguments, **self.params, **entries}), **array_texts(graph, scope.arrays)},
+            {**leaves, **array_texts(graph, scope.arrays)},
             names,
             user_names=scope.user_names,
-            comment=model_lines(graph, plain, scope.user_names),
+            comment=model_lines(graph, plain, scope.user_names, what),
             keep=keep,
             checks=self._checks,
         )
@@ -143,10 +171,12 @@ class EntryFunction:
             Named sizes that it needs beside those of its statements.
         """
         statements = self._statements(returning)
+        directions = self._direction_lines()
         sizes = self._sizes(carried)
         while sizes.missing:
             self._take_input_with(sizes.missing[0])
             statements = self._statements(returning)
+            directions = self._direction_lines()
             sizes = self._sizes(carried)
         conditions = [
             line
@@ -155,13 +185,15 @@ class EntryFunction:
         ]
         entry = [INDENT + line for line in (*sizes.lines, *conditions)]
         arguments = [self.scope.arguments[name] for name in self.inputs]
-        signature = [*self._dicts(), *arguments]
+        further = [self.direction.argument] if self.direction else []
+        signature = [*self._dicts(), *further, *arguments]
         start = [
             *joined_lines(f"def {self.name}(", signature, "):", ""),
             f"{INDENT}{doc}",
             *self._check_lines(arguments),
-            *self._param_lines([*entry, *statements]),
+            *self._param_lines([*entry, *directions, *statements]),
             *entry,
+            *directions,
         ]
         separator = [""] if len(start) > 2 and self.body.statements else []
         return [*start, *separator, *statements]
@@ -183,6 +215,21 @@ class EntryFunction:
     def _statements(self, returning: Returning) -> list[str]:
         self.spelling = Spelling(self.scope.sizes, self._float_text())
         return [*statement_lines(self.body.statements, self.spelling), *returning(self.spelling)]
+
+    def _direction_lines(self) -> list[str]:
+        """The check of the direction; the arrays of tangents get their names."""
+        if self.direction is None:
+            return []
+        given, shapes = self.direction.argument, self.direction.shapes
+        texts = {name: self.spelling(literal(shape)) for name, shape in shapes.items()}
+        dtype = self.spelling(float_dtype())
+        if "" in shapes:
+            return joined_lines(f"{given} = _shaped(", [quoted(self.name), quoted(given), given, texts[""], dtype], ")")
+        names = [*self.tangents.values()]
+        target = f"({names[0]},)" if len(names) == 1 else ", ".join(names)
+        rows = [f"{quoted(name)}: {text}" for name, text in texts.items()]
+        call = [quoted(self.name), given, f"{{{', '.join(rows)}}}", dtype]
+        return joined_lines(f"{target} = _directions(", call, ")")
 
     def _sizes(self, carried: Iterable[str]) -> Binding:
         needed = [*self.spelling.used_sizes, *carried, *(n for c in self.conditions for n in size_names(c.size))]
@@ -292,6 +339,7 @@ class ModelLines:
     graph: Graph
     plain: Collection[Node] | None
     own_names: Collection[str]
+    derivative: str = "grad"
 
     def __call__(self, node: Node) -> Comment:
         """The comment of a node."""
@@ -299,25 +347,27 @@ class ModelLines:
         if not spans:
             return ()
         own = self._is_plain(node) or any(name in self.own_names for name in self.graph.names.get(node, ()))
-        what = "# " if own else "# grad of "
+        what = "# " if own else f"# {self.derivative} of "
         return (_model_line(what, spans[0].source, spans[0].line),)
 
     def inside(self, node: Node, step: Graph) -> ModelLines:
         """Those of a step: of a gradient where the scan is one's."""
-        return ModelLines(step, None if self._is_plain(node) else (), self.own_names)
+        return ModelLines(step, None if self._is_plain(node) else (), self.own_names, self.derivative)
 
     def _is_plain(self, node: Node) -> bool:
         return self.plain is None or node in self.plain
 
 
-def model_lines(graph: Graph, plain: Collection[Node] | None, user_names: Collection[str] = ()) -> ModelLines:
+def model_lines(
+    graph: Graph, plain: Collection[Node] | None, user_names: Collection[str] = (), derivative: str = "grad"
+) -> ModelLines:
     """From a node to the model line that it comes from; it is a gradient's where the node is not among the plain.
 
     A value of the model that only the gradient needs, because a rule went round it, has the user's own name, which
     is not that of another value's gradient.
     """
     own_names = {name for name in user_names if not (name.startswith("d_") and name[2:] in user_names)}
-    return ModelLines(graph, plain, own_names)
+    return ModelLines(graph, plain, own_names, derivative)
 
 
 @lru_cache(maxsize=64)

@@ -56,6 +56,19 @@ def literal_text(text: str) -> str:
     return f'"""{readable}"""'
 
 
+def keys_text(raw: Graph, variables: Iterable[str]) -> str:
+    """What keys a dict with an entry for each variable has."""
+    names = list(variables)
+    return "the keys of params" if {node.attrs["name"] for node in raw.params} == {*names} else f"keys {listed(names)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence, no longer than it can hold."""
+    *most, last = names
+    text = f"{', '.join(most)} and {last}" if most else last
+    return text if len(text) <= 30 or not most else f"{names[0]} and {len(most)} more"
+
+
 def conventions_of(
     raw: Graph, losses: Iterable[str], variables: Iterable[str], conventions: Conventions = "graphc"
 ) -> list[str]:

@@ -110,6 +110,9 @@ def _stays_below(graph: Graph, node: Node, limit: Size) -> bool:
     order = _selection_of_order(graph, node)
     if order is not None:
         return limit == graph.operands(order)[0].tensor.shape[cast(int, order.attrs["axis"])]
+    while node.op is OPS["gather"]:
+        # Its elements are some of those that it is taken from.
+        node = graph.operands(node)[0]
     values = _constants(node)
     if values is None:
         return False

@@ -11,7 +11,8 @@ from types import ModuleType
 from graphc.backends.graph_text import graph_text
 from graphc.backends.numpy_backward import backward_function
 from graphc.backends.numpy_check import MAIN, check_function
-from graphc.backends.numpy_flat import FLAT_NAMES, flat_functions
+from graphc.backends.numpy_derivatives import DerivativeFunction, derivative_function
+from graphc.backends.numpy_flat import FLAT_NAMES, Residuals, flat_functions
 from graphc.backends.numpy_function import (
     EntryFunction,
     Scope,
@@ -22,6 +23,8 @@ from graphc.backends.numpy_header import (
     conventions_of,
     function_docstring,
     initializer_lines,
+    keys_text,
+    listed,
     literal_text,
     module_docstring,
     table_lines,
@@ -66,7 +69,9 @@ class Program:
     together : Graph, optional
         All outputs, for a program without gradient.
     extras : sequence of str
-        What the module has on request: ``flat``, ``train_step``, ``check``, ``graph``.
+        What the module has on request beside derivatives: ``flat``, ``train_step``, ``check``, ``graph``.
+    derivatives : sequence of DerivativeFunction
+        The derivatives that it has on request.
     moved : mapping of str to Node
         The variables that are inputs or parameters of ``raw``, for the extras that move them.
     training : TrainingStep, optional
@@ -84,13 +89,13 @@ class Program:
     conventions: Conventions = "graphc"
     together: Graph | None = None
     extras: Sequence[str] = ()
+    derivatives: Sequence[DerivativeFunction] = ()
     moved: Mapping[str, Node] = field(default_factory=dict)
     training: TrainingStep | None = None
 
 
 GRAPH = "_GRAPH"
 """The name of the graph's text in modules that carry it."""
-_EXTRA_NAMES = {"flat": FLAT_NAMES, "check": ("check",), "graph": (), "train_step": TRAINING_NAMES}
 
 
 def emit_module(program: Program) -> str:
@@ -181,6 +186,7 @@ def _scope(program: Program) -> Scope:
     raw = program.raw
     graphs = [*program.outputs.values(), *([program.value_and_grad] if program.value_and_grad else [])]
     graphs += [program.together] if program.together else []
+    graphs += [function.derivative.graph for function in program.derivatives]
     graphs += [program.training.graph] if program.training else []
     if program.split:
         graphs += [program.split.forward, program.split.backward]
@@ -222,7 +228,7 @@ def _functions(program: Program, scope: Scope) -> list[list[str]]:
     if program.raw.params:
         found.append(initializer_lines(program.raw, scope.sizes, scope.dtype))
     names = function_names(program.outputs)
-    found += [_output_function(scope, names[name], name, graph) for name, graph in program.outputs.items()]
+    found += [_output_function(scope, names[name], name, graph)[0] for name, graph in program.outputs.items()]
     if program.split:
         found += _two_halves(program, scope, program.split)
     if program.together:
@@ -233,33 +239,60 @@ def _functions(program: Program, scope: Scope) -> list[list[str]]:
 
 
 def _extra_functions(program: Program, scope: Scope) -> list[list[str]]:
-    """What moves the variables.
+    """Derivatives on request, and what moves the variables.
 
     Raises
     ------
     GraphcError
         GC411 when the model has no such functions.
     """
-    wanted = [extra for extra in ("flat", "check", "train_step") if extra in program.extras]
+    _refuse_taken_names(program)
+    wanted = [extra for extra in ("flat", "train_step", "check") if extra in program.extras]
     for extra in wanted:
         if reason := _cannot(program, extra):
             raise GraphcError(Diagnostic("GC411", f"{extra} {reason}"))
-    found = flat_functions(scope, program.losses[0], program.moved) if "flat" in wanted else []
-    found += training_functions(scope, program.losses[0], program.training) if program.training else []
-    return [*found, *([check_function(scope, program.moved)] if "check" in wanted else [])]
+    found = [derivative_function(scope, function) for function in program.derivatives]
+    loss = program.losses[0] if program.value_and_grad else ""
+    if "flat" in wanted:
+        found += flat_functions(scope, loss, program.moved, program.derivatives, _residuals(program, scope))
+    if program.training:
+        found += training_functions(scope, loss, program.training)
+    if "check" in wanted:
+        found.append(check_function(scope, loss, program.moved, program.derivatives))
+    return found
+
+
+def _residuals(program: Program, scope: Scope) -> Residuals | None:
+    """The function whose Jacobian the module has."""
+    output = next((found.output for found in program.derivatives if "jacobian" in found.name), None)
+    if output is None:
+        return None
+    function = function_names(program.outputs)[output]
+    return Residuals(function, _output_function(scope, function, output, program.outputs[output])[1])
+
+
+def _refuse_taken_names(program: Program) -> None:
+    derivatives = [function.name for function in program.derivatives]
+    added = {name: [name] for name in derivatives}
+    added |= {"flat": [*FLAT_NAMES, *(f"{name}_flat" for name in derivatives)], "check": ["check"]}
+    added |= {"train_step": [*TRAINING_NAMES]}
+    outputs = function_names(program.outputs).values()
+    for extra in (*derivatives, *(name for name in ("flat", "train_step", "check") if name in program.extras)):
+        if taken := [name for name in added[extra] if name in outputs]:
+            message = f"gives the module a function {taken[0]}, expected no output of this name, found one"
+            raise GraphcError(Diagnostic("GC411", f"{extra} {message}"))
 
 
 def _cannot(program: Program, extra: str) -> str:
-    if program.value_and_grad is None:
+    if program.value_and_grad is None and (extra == "train_step" or not program.derivatives):
         return "needs value_and_grad, expected one scalar loss, found none"
     if fixed := [name for name in program.variables if name not in program.moved]:
         return f"moves inputs and parameters, expected these to differentiate by, found {', '.join(fixed)}"
-    if taken := [name for name in function_names(program.outputs).values() if name in _EXTRA_NAMES[extra]]:
-        return f"gives the module a function {taken[0]}, expected no output of this name, found one"
     return ""
 
 
-def _output_function(scope: Scope, function: str, name: str, graph: Graph) -> list[str]:
+def _output_function(scope: Scope, function: str, name: str, graph: Graph) -> tuple[list[str], list[str]]:
+    """The lines of the function of an output, and the inputs that it takes."""
     inputs = [str(node.attrs["name"]) for node in graph.inputs]
     entry = EntryFunction(scope, function, graph, inputs, reached(scope.raw, [scope.raw.outputs[name]]))
     result = entry.body.results(graph.outputs)[name]
@@ -267,7 +300,8 @@ def _output_function(scope: Scope, function: str, name: str, graph: Graph) -> li
     def returning(spelling: Spelling) -> list[str]:
         return expression_lines("return ", result, spelling)
 
-    return entry.lines(function_docstring(f"The output {name}, {scope.raw.outputs[name].type}."), returning)
+    lines = entry.lines(function_docstring(f"The output {name}, {scope.raw.outputs[name].type}."), returning)
+    return lines, entry.inputs
 
 
 def _two_halves(program: Program, scope: Scope, split: Split) -> list[list[str]]:
@@ -304,19 +338,8 @@ def _two_halves(program: Program, scope: Scope, split: Split) -> list[list[str]]
 
 def _backward_doc(program: Program) -> str:
     cotangent = "its cotangent" if len(program.losses) == 1 else "their cotangents, None for zeros"
-    return f"The gradient of {_listed(program.losses)} for {cotangent}: a dict with {_keys(program)}."
-
-
-def _keys(program: Program) -> str:
-    params = {node.attrs["name"] for node in program.raw.params}
-    return "the keys of params" if params == set(program.variables) else f"keys {_listed(program.variables)}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Names in a sentence, no longer than it can hold."""
-    *most, last = names
-    text = f"{', '.join(most)} and {last}" if most else last
-    return text if len(text) <= 30 or not most else f"{names[0]} and {len(most)} more"
+    keys = keys_text(program.raw, program.variables)
+    return f"The gradient of {listed(program.losses)} for {cotangent}: a dict with {keys}."
 
 
 def _value_and_grad(program: Program, scope: Scope, graph: Graph) -> list[str]:
@@ -331,7 +354,7 @@ def _value_and_grad(program: Program, scope: Scope, graph: Graph) -> list[str]:
     def returning(spelling: Spelling) -> list[str]:
         return dict_lines(f"return {spelling(value)}, {{", results, spelling)
 
-    doc = function_docstring(f"{loss} and its gradient, a dict with {_keys(program)}.")
+    doc = function_docstring(f"{loss} and its gradient, a dict with {keys_text(program.raw, program.variables)}.")
     return entry.lines(doc, returning)
 
 

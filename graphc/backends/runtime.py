@@ -159,6 +159,13 @@ def _parts(theta: Any, shapes: dict[str, tuple[int, ...]]) -> dict[str, NDArray[
     return {name: part.reshape(shape).copy() for part, (name, shape) in zip(parts, shapes.items(), strict=True)}
 
 
+def _matrix(blocks: list[NDArray[Any]], ndim: int) -> NDArray[Any]:
+    """Blocks side by side as one matrix: the first ndim axes of each are its rows, the others its columns."""
+    rows = int(np.prod(blocks[0].shape[:ndim], dtype=int))
+    widths = [int(np.prod(block.shape[ndim:], dtype=int)) for block in blocks]
+    return np.concatenate([np.reshape(block, (rows, n)) for block, n in zip(blocks, widths, strict=True)], axis=1)
+
+
 def _scatter_along_axis(values: Any, index: NDArray[Any], axis: int, size: int) -> NDArray[Any]:
     """Zeros with values added along an axis at the places that an index names: the adjoint of np.take_along_axis."""
     result = np.zeros((*values.shape[:axis], size, *values.shape[axis + 1 :]), dtype=values.dtype)

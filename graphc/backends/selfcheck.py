@@ -28,6 +28,44 @@ def _gradient_agrees(function: Any, point: Any, variables: Sequence[str], rng: A
     return all(error <= 1e-5 for error in errors.values())
 
 
+def _jvp_agrees(jvp: Any, pull: Any, point: Any, variables: dict[str, str], rng: Any, weighted: bool) -> bool:
+    """Whether tangents are those of differences, and cotangents their transpose: ⟨u, J v⟩ = ⟨uᵀ J, v⟩; prints a line.
+
+    ``pull`` takes the cotangent u after the parameters when it is ``weighted``; else u is 1.
+    """
+    for draw in (rng.standard_normal, rng.random, lambda shape: 1.0 + rng.random(shape)):
+        given = [{name: _beside(value, draw) for name, value in arrays.items()} for arrays in point(draw)]
+        with np.errstate(all="ignore"):
+            error = _jvp_error(jvp, pull, given, variables, rng, weighted)
+        if np.isfinite(error):
+            print(f"jvp: relative error {error:.1e}" + ("" if error <= 1e-5 else "  WRONG"))
+            return error <= 1e-5
+    print("no point found where jvp and what it is compared with are finite")
+    return False
+
+
+def _jvp_error(jvp: Any, pull: Any, given: Any, variables: dict[str, str], rng: Any, weighted: bool) -> float:
+    """The larger one of two relative errors: against differences, and, by a thousand, against the transpose."""
+    v = {name: rng.standard_normal((given[0] | given[1])[of].shape) for name, of in variables.items()}
+    steps = {of: v[name] for name, of in variables.items()}
+    value, tangent = _jvp_beside(jvp, given, v, steps, 0.0)
+    u = [rng.standard_normal(np.shape(value))] if weighted else []
+    pulled = pull(*(given[:1] if given[0] else []), *u, **given[1])[1]
+    weights = u[0] if weighted else 1.0
+    there, back = np.sum(weights * tangent), [np.sum(pulled[name] * v[name]) for name in v]
+    size = max(np.sum(np.abs(weights * tangent)), np.sum(np.abs(back)), 1e-300)
+    slope = _slope_error(
+        lambda step: float(np.sum(weights * _jvp_beside(jvp, given, v, steps, step)[0])), 0.0, 1.0, float(there)
+    )
+    return float(np.max([slope, 1e3 * abs(there - np.sum(back)) / size]))
+
+
+def _jvp_beside(jvp: Any, given: Any, v: Any, steps: Any, step: float) -> Any:
+    """What jvp gives at a step along its direction."""
+    params, inputs = ({n: a + step * steps[n] if n in steps else a for n, a in held.items()} for held in given)
+    return jvp(params, v, **inputs) if params else jvp(v, **inputs)
+
+
 def _finite_point(function: Any, point: Any, rng: Any) -> Any:
     """Arguments at which a function and its gradient are finite, and the gradient; None when there are none."""
     for draw in (rng.standard_normal, rng.random, lambda shape: 1.0 + rng.random(shape)):

@@ -7,13 +7,13 @@ on the wire whichever engine draws it, and showing one moves nothing: frames of 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from graphc.autodiff import Edge, Joint
 from graphc.backends.dot_text import canvas, escaped, html, styled
 from graphc.backends.numbers import number, sum_of
-from graphc.backends.palette import Theme
+from graphc.backends.palette import LIGHT, Theme
 from graphc.backends.picture import Picture, picture_of, shortened
 from graphc.graph import Graph, Node
 from graphc.steps import Known, Step, known_after, steps_of
@@ -61,6 +61,29 @@ class Wire:
         return self.start.startswith("fork")
 
 
+@dataclass(frozen=True)
+class WireText:
+    """What is beside a wire when all is known.
+
+    Attributes
+    ----------
+    id : str
+        Of the wire.
+    above, below : str
+        The value and the gradient, or their names.
+    node : Node
+        The value's.
+    edge : Edge or None
+        Of a branch: the edge whose contribution is below it; otherwise it is the node's gradient.
+    """
+
+    id: str
+    above: str
+    below: str
+    node: Node
+    edge: Edge | None
+
+
 @dataclass(frozen=True, eq=False)
 class _Shown:
     """What is written beside the wires."""
@@ -70,11 +93,12 @@ class _Shown:
     at: Evaluated | None
     known: Known
     current: Step | None
+    room: Sequence[Evaluated] = ()
 
 
 def is_small_scalar(drawn: Graph | Joint) -> bool:
     """Whether a model is drawn as wires unless told: scalars only, and few enough to read."""
-    nodes = picture_of(drawn, "forward").nodes
+    nodes = picture_of(drawn).nodes
     return len(nodes) <= _MOST_NODES and all(isinstance(n.type, TensorType) and not n.type.shape for n in nodes)
 
 
@@ -86,16 +110,21 @@ def wire_dot(
     at: Evaluated | None = None,
     step: int | None = None,
     gradient: bool = True,
+    room: Sequence[Evaluated] = (),
+    legend: bool = True,
 ) -> str:
-    """The DOT text of a picture in wire style; without numbers, the names of values and of their gradients."""
-    picture = picture_of(drawn, "forward")
+    """The DOT text of a picture in wire style; without numbers, the names of values and of their gradients.
+
+    Wires are wide enough for the numbers of the points in ``room`` too.
+    """
+    picture = picture_of(drawn)
     steps = steps_of(drawn)
     known = known_after(steps, len(steps) if step is None else step)
     joint = drawn if isinstance(drawn, Joint) and gradient else None
-    shown = _Shown(theme, joint, at, known, steps[step - 1] if step else None)
+    shown = _Shown(theme, joint, at, known, steps[step - 1] if step else None, room)
     wires = tuple(_wires(picture))
     page = {"nodesep": "0.16", "ranksep": "0.2", "splines": "true", "pad": "0.2", "rankdir": "LR"}
-    out = canvas(title, theme, **page, labelloc="b", fontsize="12", label=_legend(shown))
+    out = canvas(title, theme, **page, labelloc="b", fontsize="12", label=_legend(shown) if legend else "")
     out.attr("edge", color=theme.thin, penwidth="2", arrowhead="none", arrowsize="0.55")
     for node in picture.nodes:
         _value(out, picture, shown, node)
@@ -107,6 +136,23 @@ def wire_dot(
     for chain in _chains(picture, wires):
         out.body.append(f"\t{{rank=same; {' -> '.join(chain)} [style=invis]}}\n")
     return str(out.source)
+
+
+def wire_texts(drawn: Graph | Joint, at: Evaluated | None) -> tuple[WireText, ...]:
+    """What is beside each wire of a picture of both passes."""
+    picture = picture_of(drawn)
+    shown = _Shown(LIGHT, drawn if isinstance(drawn, Joint) else None, at, Known(), None)
+    return tuple(
+        WireText(
+            wire.id,
+            shortened(_above(picture, shown, wire), _LONGEST),
+            shortened(_below(picture, shown, wire), _LONGEST),
+            wire.node,
+            wire.edge if wire.branch else None,
+        )
+        for wire in _wires(picture)
+        if wire.id
+    )
 
 
 def _wires(picture: Picture) -> Iterator[Wire]:
@@ -187,7 +233,9 @@ def _table(picture: Picture, shown: _Shown, wire: Wire) -> str:
     """Value, rule and gradient; cells are as wide as what they hold when all is known, so that nothing moves."""
     theme = shown.theme
     above, below = _above(picture, shown, wire), _below(picture, shown, wire)
-    width = max(_NARROWEST, *(_LETTER * min(len(text), _LONGEST) + 8 for text in (above, below)))
+    others = [replace(shown, at=at) for at in shown.room]
+    texts = [above, below, *(text for it in others for text in (_above(picture, it, wire), _below(picture, it, wire)))]
+    width = max(_NARROWEST, *(_LETTER * min(len(text), _LONGEST) + 8 for text in texts))
     step = shown.current
     new_value = step is not None and wire.node in step.values
     new_gradient = step is not None and (
@@ -197,11 +245,18 @@ def _table(picture: Picture, shown: _Shown, wire: Wire) -> str:
     gradient = _cell(below if _gradient_known(shown, wire) else "", theme.gradient, True, new_gradient)
     rows = (
         f'<TD WIDTH="{width}" HEIGHT="19" VALIGN="BOTTOM">{value}</TD>',
-        f'<TD PORT="w" HEIGHT="2" FIXEDSIZE="TRUE" WIDTH="{width}" BGCOLOR="{theme.thin}"></TD>',
+        f'<TD HEIGHT="2" WIDTH="{width}" BGCOLOR="{theme.thin}">{_rule(width)}</TD>',
         f'<TD WIDTH="{width}" HEIGHT="19" VALIGN="TOP">{gradient}</TD>',
     )
     body = "".join(f"<TR>{row}</TR>" for row in rows)
     return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">{body}</TABLE>>'
+
+
+def _rule(width: int) -> str:
+    """Where edges end: a point inside of the rule, or a hair of the page would show between them."""
+    end = '<TD WIDTH="1" HEIGHT="2" FIXEDSIZE="TRUE"></TD>'
+    middle = f'<TD PORT="w" WIDTH="{width - 2}" HEIGHT="2" FIXEDSIZE="TRUE"></TD>'
+    return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR>{end}{middle}{end}</TR></TABLE>'
 
 
 def _cell(text: str, color: str, bold: bool, new: bool) -> str:

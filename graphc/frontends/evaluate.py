@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from graphc.errors import TypeRuleError
 from graphc.frontends import arithmetic
 from graphc.frontends.calls import call
+from graphc.frontends.index_lists import with_arrays
 from graphc.frontends.names import look_up
 from graphc.frontends.session import MAX_ITEMS, Session, failure, is_size, settled
 from graphc.frontends.values import Frame, Steps, Task, describe
@@ -238,11 +239,13 @@ def _contains(item: object, items: object) -> bool:
 
 
 def _index(session: Session, node: ast.Subscript, frame: Frame, value: Value, parts: list[object]) -> object:
+    parts = with_arrays(session, node, frame, value, parts)
     tensors = [part for part in parts if isinstance(part, Value)]
     items = tuple("tensor" if isinstance(part, Value) else part for part in parts)
     for part, item in zip(parts, items, strict=True):
         if not (item is None or item is ... or item == "tensor" or isinstance(item, slice) or is_size(item)):
-            message = f"an index is an integer, a slice, None, ... or an integer tensor, found {describe(part)}"
+            wanted = "an integer, a slice, None, ..., a list of integers or a tensor of them"
+            message = f"an index is {wanted}, found {describe(part)}"
             raise failure("GC203", message, node.slice, frame)
     if not tensors:
         return session.apply(node, frame, OPS["index"], [value], items=items)

@@ -154,7 +154,7 @@ _ARITHMETIC = (
         domain=((0.2, 3), (-2, 2)),
         needs=("positive", "any"),
         flops=20,
-        label="**",
+        label="xʸ",
         convention="(x**0)'(0) = 0",
         doc="power",
     ),

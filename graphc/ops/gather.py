@@ -217,12 +217,19 @@ def _one_hot_type(labels: TensorType, *, depth: Size, dtype: str) -> TensorType:
     return TensorType("float32" if dtype == "float32" else "float64", (*labels.shape, depth))
 
 
+def _one_hot_text(c: OpCall, labels: ast.expr, *, depth: Size, dtype: str) -> ast.expr:
+    """Rows of the identity, which are all of them in order where the labels count."""
+    identity = call("np.eye", depth, dtype=float_dtype())
+    whole = ast.unparse(labels) == ast.unparse(call("np.arange", depth))
+    return identity if whole else subscript(identity, labels)
+
+
 ONE_HOT = define(
     Op(
         "one_hot",
         1,
         infer=_one_hot_type,
-        numpy=lambda c, labels, *, depth, dtype: subscript(call("np.eye", depth, dtype=float_dtype()), labels),
+        numpy=_one_hot_text,
         vjp=lambda ct, y, labels, *, depth, dtype: (None,),
         normalize=_one_hot_attrs,
         limits=lambda labels, *, depth, dtype: {0: depth},

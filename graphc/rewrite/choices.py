@@ -28,7 +28,6 @@ _AGAIN = tuple(
         Rule(f"product_of_{side}", select(select(a) * b), select(a * b)),
         Rule(f"quotient_of_{side}", select(select(a) / b), select(a / b)),
         Rule(f"sum_of_{side}", once(select(a)) + once(select(b)), select(a + b)),
-        Rule(f"difference_of_{side}", once(select(a)) - once(select(b)), select(a - b)),
         Rule(f"negative_of_{side}", select(-select(a)), select(-a)),
         Rule(f"negative_product_of_{side}", select(-(select(a) * b)), select(-(a * b))),
         Rule(f"negative_quotient_of_{side}", select(-(select(a) / b)), select(-(a / b))),

@@ -27,10 +27,11 @@ MAX_FIRINGS = 32
 
 @dataclass(frozen=True)
 class Firing:
-    """A rule fired, at a place in the model where that is known."""
+    """A rule fired, at a place in the model where that is known; ``fails`` says where the plain form fails."""
 
     rule: str
     span: Span | None = None
+    fails: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,9 @@ class Rewritten:
     tried: int
 
 
-def rewrite(graph: Graph, rules: Sequence[Rule], *, protect: Collection[Node] = frozenset()) -> Rewritten:
+def rewrite(
+    graph: Graph, rules: Sequence[Rule], *, protect: Collection[Node] = frozenset(), most: int | None = None
+) -> Rewritten:
     """Rewrite a graph: fold constants, merge equal nodes, and apply rules, the first that fits first.
 
     Parameters
@@ -64,6 +67,9 @@ def rewrite(graph: Graph, rules: Sequence[Rule], *, protect: Collection[Node] = 
     protect : collection of Node
         Nodes that keep a node of their own, into which no rule looks: what is differentiated with respect to. A rule
         may still replace such a node as a whole.
+    most : int, optional
+        After how many firings no rule is tried any more: the pass as it was at that moment. What a rule makes is
+        simplified before the rule counts as fired, so there may be more of them.
 
     Examples
     --------
@@ -75,7 +81,7 @@ def rewrite(graph: Graph, rules: Sequence[Rule], *, protect: Collection[Node] = 
     >>> found.graph.outputs["f"].op.name, [firing.rule for firing in found.firings]
     ('input', ['double_negation'])
     """
-    run = _Run(graph, rules)
+    run = _Run(graph, rules, most)
     kept = frozenset(protect)
     mapping = rebuild(graph, run.builder, step=lambda node, operands: run.step(node, operands, node in kept))
     done = run.builder.finish({name: mapping[node] for name, node in graph.outputs.items()}, doc=graph.doc)
@@ -86,7 +92,7 @@ def rewrite(graph: Graph, rules: Sequence[Rule], *, protect: Collection[Node] = 
 class _Run:
     """The state of one pass; also what matching asks of the graph under construction."""
 
-    def __init__(self, graph: Graph, rules: Sequence[Rule]) -> None:
+    def __init__(self, graph: Graph, rules: Sequence[Rule], most: int | None = None) -> None:
         self.builder = Builder(intern=True, rewriter=self.replaced)
         self.firings: list[Firing] = []
         self.tried = 0
@@ -98,6 +104,7 @@ class _Run:
         self._left = MAX_FIRINGS
         self._rules = rules
         self._inside: dict[Graph, Graph] = {}
+        self._most = most
         self._by_root: dict[Op, list[Rule]] = {}
         for rule in rules:
             self._by_root.setdefault(rule.root, []).append(rule)
@@ -138,7 +145,7 @@ class _Run:
     def replaced(self, builder: Builder, candidate: Candidate) -> Node | None:
         """What to use instead of a node that is about to be made; None when no rule fits."""
         folded = fold(builder, candidate)
-        if folded is not None or candidate.op not in self._by_root:
+        if folded is not None or candidate.op not in self._by_root or not self._may_fire:
             return folded
         for rule in self._rules_for(candidate):
             self.tried += 1
@@ -146,6 +153,11 @@ class _Run:
             if node is not None:
                 return node
         return None
+
+    @property
+    def _may_fire(self) -> bool:
+        """Whether the pass has not come to its end; rules inside of what a rule makes belong to that one's firing."""
+        return self._most is None or len(self.firings) < self._most
 
     def _own(self, made: Node, node: Node, operands: tuple[Node, ...]) -> Node:
         """A node that nothing else shares: merged with an equal one, it would get that one's cotangents too."""
@@ -174,7 +186,7 @@ class _Run:
             value = rule.replaced(builder, found, candidate.type)
             if value is not None and value.node.type == candidate.type:
                 span = builder.place.spans[0] if builder.place.spans else None
-                self.firings.append(Firing(rule.name, span))
+                self.firings.append(Firing(rule.name, span, rule.fails.where if rule.fails else ""))
                 return value.node
         return None
 

@@ -114,6 +114,22 @@ def once(pattern: Value) -> Value:
     return cast(Value, replace(cast(Apply, pattern), once=True))
 
 
+@dataclass(frozen=True)
+class Failure:
+    """Where the pattern of a rule fails in floats.
+
+    Attributes
+    ----------
+    where : str
+        How, and from where on.
+    at : mapping
+        Such a point: values of the inputs that stand in the holes, by name.
+    """
+
+    where: str
+    at: Mapping[str, object]
+
+
 @dataclass(frozen=True, eq=False)
 class Rule:
     """A rewrite: a node that matches the pattern is replaced.
@@ -133,6 +149,8 @@ class Rule:
         Whether the operands of the root stay in their places although its op is commutative.
     example : mapping, optional
         What tests put into the holes, where it is not what the kind of a hole says.
+    fails : Failure, optional
+        Where the pattern fails and the replacement does not.
 
     Examples
     --------
@@ -148,6 +166,7 @@ class Rule:
     when: Callable[..., bool] | None = None
     ordered: bool = False
     example: Mapping[str, object] = field(default_factory=dict)
+    fails: Failure | None = None
 
     @property
     def apply(self) -> Apply:

@@ -31,7 +31,7 @@ def minimised(
     Raises
     ------
     GraphcError
-        GC416 when SciPy is not installed, GC514 when the loss is not finite where it starts.
+        GC417 when SciPy is not installed, GC514 when the loss is not finite where it starts.
     """
     minimize = _minimize()
     start = progress.params
@@ -68,6 +68,6 @@ def _minimize() -> Any:
         from scipy.optimize import minimize
     except ImportError:
         raise GraphcError(
-            Diagnostic("GC416", "lbfgs is SciPy's, expected it to be installed: pip install scipy")
+            Diagnostic("GC417", "lbfgs is SciPy's, expected it to be installed: pip install scipy")
         ) from None
     return minimize

@@ -7,6 +7,7 @@ import pytest
 from scipy.optimize import minimize
 
 import graphc
+from graphc.extras import EXTRAS
 
 SOFTMAX = """
 X: Input[N, 4]
@@ -138,7 +139,7 @@ def test_packing_checks_what_it_is_given() -> None:
 REFUSED = [
     ({"gradient": False}, "flat needs value_and_grad, expected one scalar loss, found none"),
     ({"wrt": ["h"]}, "flat moves inputs and parameters, expected these to differentiate by, found h"),
-    ({"with_": ["flats"]}, "expected extras among flat, train_step, check, graph, found flats"),
+    ({"with_": ["flats"]}, f"expected extras among {', '.join(EXTRAS)}, found flats"),
 ]
 
 

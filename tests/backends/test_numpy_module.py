@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+import graphc
 from graphc.backends.numpy_module import Program, emit_module, load_module
 from graphc.builder import Builder
 from graphc.errors import GraphcError
+from graphc.extras import KINDS
 from graphc.op import OPS, elementwise
 from graphc.ops.leaves import Array, Initializer
 from graphc.optimizer import Optimizer
@@ -85,6 +87,22 @@ def test_the_golden_module_with_a_step_of_training(request: pytest.FixtureReques
     is_golden(
         "training", emit_module(replace(program, extras=("train_step",), moved=variables, training=step)), request
     )
+
+
+DECAY = '''
+"""A decay curve, to fit."""
+t: Input[N]
+y: Input[N]
+scale: Param = ones()
+rate: Param[2] = zeros()
+r: Output = scale * exp(-rate[0] * t) + rate[1] - y
+loss: Output = 0.5 * sum(r ** 2)
+'''
+
+
+def test_the_golden_module_with_derivatives(request: pytest.FixtureRequest) -> None:
+    model = graphc.compile(DECAY, with_=[*KINDS, "flat", "check"], of="r", sizes={"N": 5})
+    is_golden("derivatives", model.source_text, request)
 
 
 def is_golden(name: str, text: str, request: pytest.FixtureRequest) -> None:

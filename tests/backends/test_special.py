@@ -30,9 +30,9 @@ ROWS: list[tuple[str, Exact, np.ndarray, float, float]] = [
     ("_acoth", mpmath.acoth, OUTSIDE, 4, 4),
     ("_asech", mpmath.asech, INSIDE, 4, 4),
     ("_log1mexp", lambda x: mpmath.log(-mpmath.expm1(x)), -_decades[_decades < 60], 4, 4),
-    ("_erfc", mpmath.erfc, np.concatenate([_random.uniform(-6, 9, 800), _decades]), 4, 5),
+    ("_erfc", mpmath.erfc, np.concatenate([_random.uniform(-6, 9, 800), _decades]), 4, 4),
     ("_erfinv", mpmath.erfinv, np.concatenate([INSIDE, -INSIDE]), 4, 4),
-    ("_lgamma", mpmath.loggamma, POSITIVE, 4, 5),
+    ("_lgamma", mpmath.loggamma, POSITIVE, 4, 4),
     ("_digamma", mpmath.digamma, POSITIVE, 4, 4),
 ]
 
@@ -55,7 +55,7 @@ def test_against_mpmath(name: str, exact: Exact, points: np.ndarray, wide: float
     assert isinstance(scalar, np.generic) and scalar == found[0]
 
 
-@pytest.mark.parametrize(("order", "ulps"), [(1, 4), (2, 4), (3, 6), (5, 6)])
+@pytest.mark.parametrize(("order", "ulps"), [(1, 4), (2, 4), (3, 4), (5, 4), (15, 8)])
 def test_polygamma_against_mpmath(order: int, ulps: float) -> None:
     x = POSITIVE[(POSITIVE > 1e-9) & (POSITIVE < 1e9)]
     with mpmath.workdps(40):

@@ -20,7 +20,7 @@ def tables(text: str) -> dict[str, tuple[str, str]]:
     """What is above and below each wire, by its id."""
     found = {}
     for id, label in re.findall(r"^\t(w\w+) \[label=<(<TABLE.*?</TABLE>)>", text, re.MULTILINE):
-        above, _, below = (re.sub("<[^>]*>", "", cell) for cell in re.findall(r"<TD.*?</TD>", label))
+        above, *_, below = (re.sub("<[^>]*>", "", cell) for cell in re.findall(r"<TD.*?</TD>", label))
         found[id] = (above.strip("\xa0"), below.strip("\xa0"))
     return found
 

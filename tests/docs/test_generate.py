@@ -29,3 +29,10 @@ def test_every_picture_is_drawn_from_its_dot_text(texts: Mapping[str, str]) -> N
     for name in drawn:
         dot, svg = ((DOCS / "figures" / name).with_suffix(end).read_text(encoding="utf-8") for end in (".dot", ".svg"))
         assert set(re.findall(r"\bid=(n\d+)", dot)) == set(re.findall(r'<g id="(n\d+)"', svg)), name
+
+
+def test_every_plot_is_saved_by_the_code_of_its_page_and_shown_there() -> None:
+    page = (DOCS / "plots.md").read_text(encoding="utf-8")
+    saved = re.findall(r'savefig\("(\w+\.svg)"\)\n', page)
+    assert saved == re.findall(r"\(figures/plots/(\w+\.svg)\)", page)
+    assert sorted(saved) == sorted(path.name for path in (DOCS / "figures" / "plots").iterdir())

@@ -23,10 +23,15 @@ NOT_RUN = {
         "python3 -m venv .venv && .venv/bin/pip install '.[draw]' && .venv/bin/graphc demo\n",
         "python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/python -m pytest\n",
     ),
-    "docs/errors.md": ("pip install 'pygraphviz>=2.0' && graphc draw digits.gc -o digits.svg\n",),
+    "docs/plots.md": ('pip install "matplotlib>=3.8"\n',),
+    "docs/errors.md": (
+        "pip install 'pygraphviz>=2.0' && graphc draw digits.gc -o digits.svg\n",
+        "pip install 'pygments>=2.17' && graphc report digits.gc -o digits.html\n",
+    ),
+    "docs/report.md": ("pip install 'graphc[report]'\n",),
 }
 # Text that no block prints: what a command says where nothing is installed that draws.
-PLAIN = {"docs/errors.md": 1}
+PLAIN = {"docs/errors.md": 2}
 
 
 @pytest.fixture

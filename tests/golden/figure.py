@@ -160,9 +160,14 @@ def _misfit(table, arrays, name):
 
 def _cotangent(name, value, shape, dtype):
     """A cotangent in the type that its output was computed in; None stands for zeros."""
-    array = np.zeros(shape) if value is None else np.asarray(value)
+    return _shaped("backward", name, np.zeros(shape) if value is None else value, shape, dtype)
+
+
+def _shaped(function, name, value, shape, dtype):
+    """An array of floats of a shape, in a type."""
+    array = np.asarray(value)
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"backward(): {name} is {array.dtype}, expected floats")
+        raise TypeError(f"{function}(): {name} is {array.dtype}, expected floats")
     if array.shape != shape:
-        raise ValueError(f"backward(): {name} has shape {array.shape}, expected {shape}")
+        raise ValueError(f"{function}(): {name} has shape {array.shape}, expected {shape}")
     return array.astype(dtype, copy=False)[()]

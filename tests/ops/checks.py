@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 
 import mpmath
 import numpy as np
 
-from graphc.autodiff import differentiate
+from graphc.autodiff import backpropagate, differentiate
 from graphc.builder import Builder, rebuild
 from graphc.errors import GraphcError
-from graphc.graph import Graph, verify
+from graphc.graph import Graph, Node, verify
 from graphc.op import OPS, Op, Sample
-from graphc.symbolic import mathematics, partials
+from graphc.rewrite.engine import rewrite
+from graphc.rewrite.sets import SIMPLIFY
+from graphc.symbolic import between_jumps, mathematics, partials
 from graphc.tensor_type import TensorType, TupleType
 from graphc.value import Value
 from tests.evaluate import evaluate
@@ -160,7 +163,7 @@ def check_first_derivative(op: Op) -> None:
 def check_second_derivative(op: Op) -> None:
     """The gradient of the gradient in some direction, against central differences of the gradient."""
     for case in cases(op):
-        joint, names = gradient(case.graph, "loss", case.variables)
+        joint, names = gradient(bent(case.graph), "loss", case.variables) if case.variables else (case.graph, ())
         if not names:
             continue
         graph = directed(joint, names)
@@ -169,6 +172,20 @@ def check_second_derivative(op: Op) -> None:
         second, reached = gradient(graph, "slope", names)
         found = evaluate(second, {**values, "d_slope": np.float64(1)}) if reached else {}
         _compare(op, lambda v, g=graph: evaluate(g, v)["slope"], Case(graph, values, names), names, found)
+
+
+def bent(graph: Graph) -> Graph:
+    """The graph of a case with a loss that is quadratic in the results: an op that is linear has a curvature too."""
+    builder = Builder()
+    mapping = rebuild(graph, builder)
+    weights = {str(node.attrs["name"]): builder.value(mapping[node]) for node in graph.inputs}
+    loss = None
+    for name, node in graph.outputs.items():
+        if name != "loss":
+            term = OPS["sum"](OPS["square"](builder.value(mapping[node])) * weights[f"w{name[1:]}"])
+            loss = term if loss is None else loss + term
+    assert loss is not None
+    return builder.finish({"loss": loss.node})
 
 
 def directed(joint: Graph, names: tuple[str, ...]) -> Graph:
@@ -216,6 +233,58 @@ def check_partials(op: Op) -> None:
     for position, operands in product(range(op.arity or 0), _points(op, 5)):
         found, expected = (_partial_value(which, position, operands) for which in (op, derived))
         assert close(found, expected, 1e-13), (op, position, operands)
+
+
+def check_higher_derivatives(op: Op) -> None:
+    """All second and third derivatives of an elementwise op of numbers, simplified as in modules, against SymPy's."""
+    assert op.elementwise is not None
+    if op.elementwise.coercion not in ("number", "float"):
+        return
+    found = rewrite(_derivatives(op, 3), SIMPLIFY).graph
+    for operands in _points(op, 3):
+        values = evaluate(found, {f"x{k}": np.asarray(x) for k, x in enumerate(operands)})
+        for order in (2, 3):
+            for by in product(range(op.arity or 0), repeat=order):
+                with mpmath.workdps(50):
+                    expected = _derivative(op, by)(*map(mpmath.mpf, operands))
+                value = float(np.asarray(values.get(_derivative_name(by), 0.0)))
+                assert close(value, expected, 1e-11), (op, by, operands)
+
+
+def _derivatives(op: Op, order: int) -> Graph:
+    """The derivatives of an elementwise op by each sequence of its operands, those that are zero left out."""
+    builder = Builder(intern=True)
+    operands = [builder.input(f"x{k}", TensorType("float64")) for k in range(op.arity or 0)]
+    level = {(): builder.apply(op, operands)}
+    made = dict(level)
+    for _ in range(order):
+        level = {
+            (*by, k): builder.value(node)
+            for by, value in level.items()
+            for k, node in _slopes(builder, value, operands)
+        }
+        made |= level
+    return builder.finish({_derivative_name(by): value.node for by, value in made.items()})
+
+
+def _slopes(builder: Builder, value: Value, operands: list[Value]) -> Iterator[tuple[int, Node]]:
+    variables = {str(k): operand.node for k, operand in enumerate(operands)}
+    found = backpropagate(builder, [(value.node, builder.constant(1.0).node)], variables).nodes
+    yield from ((k, found[operand.node]) for k, operand in enumerate(operands) if operand.node in found)
+
+
+def _derivative_name(by: tuple[int, ...]) -> str:
+    return "y" + "".join(map(str, by))
+
+
+@cache
+def _derivative(op: Op, by: tuple[int, ...]) -> Callable[..., object]:
+    import sympy
+
+    expression, symbols = mathematics(op)
+    for k in by:
+        expression = between_jumps(sympy.diff(expression, symbols[k]))
+    return sympy.lambdify(symbols, expression, [_WORDS, "mpmath"])
 
 
 _WORDS = {"Heaviside": lambda x, at_zero=0.5: 1 if x > 0 else 0 if x < 0 else at_zero}
@@ -328,4 +397,10 @@ def _slope(function: Callable[..., object], x: float, largest: float) -> object:
 
 
 CHECKS = (check_types, check_float32, check_first_derivative, check_second_derivative)
-ELEMENTWISE_CHECKS = (check_mathematics, check_partials, check_extremes, check_not_a_number)
+ELEMENTWISE_CHECKS = (
+    check_mathematics,
+    check_partials,
+    check_higher_derivatives,
+    check_extremes,
+    check_not_a_number,
+)

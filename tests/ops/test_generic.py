@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
 import graphc.ops  # noqa: F401
 from graphc.op import OPS, Op, define, elementwise
+from graphc.value import Value
 from tests.ops import checks
 
 LEAVES = ("input", "param", "const", "size", "array", "item", "grad")
@@ -56,3 +58,38 @@ def test_checks_refuse_a_wrong_op() -> None:
             check(wrong)
     with pytest.raises(AssertionError):
         checks.check_mathematics(elementwise("wrong", lambda sp, x: x**3, "x ** 2"))
+
+
+def _still(x: Value) -> Value:
+    return OPS["stop_gradient"](x)
+
+
+@pytest.mark.parametrize(
+    ("slope", "refused"),
+    [
+        (lambda r, x: 3 * _still(x) * x, ("second_derivative", "higher_derivatives")),
+        (lambda r, x: 6 * _still(x) * x - 3 * _still(x) * _still(x), ("higher_derivatives",)),
+    ],
+)
+def test_checks_refuse_a_derivative_that_is_wrong_in_a_higher_order(
+    slope: Callable[..., Value], refused: tuple[str, ...]
+) -> None:
+    wrong = elementwise("wrong", lambda sp, x: x**3, "x ** 3", partials=(slope,))
+    for check in (*checks.CHECKS, *checks.ELEMENTWISE_CHECKS):
+        if _name(check) in refused:
+            with pytest.raises(AssertionError):
+                check(wrong)
+        else:
+            check(wrong)
+
+
+def test_checks_refuse_a_linear_op_whose_cotangent_is_cut() -> None:
+    right = OPS["cumsum"]
+
+    def vjp(ct: Value, *values: Value, **attrs: object) -> Sequence[Value | None]:
+        return right.vjp(_still(ct), *values, **attrs)
+
+    wrong = replace(right, vjp=vjp)
+    checks.check_first_derivative(wrong)
+    with pytest.raises(AssertionError):
+        checks.check_second_derivative(wrong)

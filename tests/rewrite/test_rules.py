@@ -20,11 +20,12 @@ from graphc.graph import Graph, verify
 from graphc.op import Conventions
 from graphc.ops import OPS
 from graphc.rewrite.engine import rewrite
-from graphc.rewrite.pattern import FLOAT, Apply, Kind, Rule, Var, instantiate, var
+from graphc.rewrite.pattern import FLOAT, Apply, Failure, Kind, Rule, Var, instantiate, var
 from graphc.rewrite.sets import RULE_SETS, STABILISE
 from graphc.tensor_type import TensorType
 from graphc.value import Value
 from tests.evaluate import evaluate
+from tests.exact import exact_outputs
 
 RULES = [pytest.param(name, rule, id=rule.name) for name, rules in RULE_SETS.items() for rule in rules]
 
@@ -211,6 +212,54 @@ def test_rules_before_differentiation_keep_the_conventions_at_kinks(conventions:
 def test_a_rule_that_turns_a_kink_round_is_found() -> None:
     x = var("x", FLOAT)
     assert not keeps_kinks(Rule("absolute_of_negative", OPS["abs"](-x), OPS["abs"](x)), "jax")
+
+
+# These bring an expression into the form that another rule repairs, or spare a mask.
+REPAIR_NOTHING = {
+    *("softmax_of_shifted", "log_softmax_of_shifted", "pick_by_counting"),
+    *("same_branches", "maximum_of_same", "minimum_of_same"),
+}
+
+
+@of_set("STABILITY")
+def test_stability_says_where_the_plain_form_fails(rule: Rule) -> None:
+    assert (rule.fails is None) == (rule.name in REPAIR_NOTHING)
+    if rule.fails is not None:
+        check_failure(rule)
+
+
+def test_a_wrong_failure_is_found() -> None:
+    rules = {rule.name: rule for rule in RULE_SETS["STABILITY"]}
+    for broken in (
+        replace(rules["softplus"], fails=Failure("nowhere", {"x": 1.0})),
+        replace(rules["softplus"], replacement=OPS["log"](1 + OPS["exp"](var("x")) * 1)),
+        replace(rules["log_of_power"], replacement=2 * OPS["log"](var("x"))),
+    ):
+        with pytest.raises(AssertionError):
+            check_failure(broken)
+
+
+def check_failure(rule: Rule) -> None:
+    """At the rule's point the pattern gives no number or a wrong one, value or gradient; the replacement is right."""
+    assert rule.fails is not None
+    before, after = before_and_after(rule)
+    point = {"d_f": 1.0, **rule.fails.at}
+    values = {}
+    for node in before.inputs:
+        kind = np.dtype(node.tensor.dtype)
+        values[str(node.attrs["name"])] = np.broadcast_to(
+            np.asarray(point[str(node.attrs["name"])], kind), node.tensor.shape
+        )
+    truth, limit = exact_outputs(before, values), exact_outputs(after, values)
+    wrong = False
+    with np.errstate(all="ignore"):
+        old, new = evaluate(before, values), evaluate(after, values)
+    for name in old:
+        # Where the pattern has no number, as 0 * log(0), the replacement has its limit.
+        expected = np.where(np.isnan(truth[name]), limit[name], truth[name])
+        np.testing.assert_allclose(new[name], expected, rtol=1e-13, err_msg=f"{rule.name} {name}")
+        wrong |= not np.allclose(old[name], expected, rtol=1e-8, atol=0)
+    assert wrong, f"{rule.name} fails nowhere at its point"
 
 
 @of_set("REASSOCIATE")
