@@ -85,6 +85,20 @@ def test_what_is_held_out_is_not_learned_from_and_measured_without_dropout() -> 
     assert len(losses) == 1
 
 
+def test_the_seed_is_also_that_of_the_order() -> None:
+    start = {"w": np.zeros(2)}
+    one, other = (graphc.fit(LINE, {"X": X, "y": Y}, epochs=1, batch=7, params=start, seed=seed) for seed in (1, 2))
+    assert not np.array_equal(one.params["w"], other.params["w"])
+
+
+def test_all_examples_are_learned_from_or_measured() -> None:
+    data = {"X": X, "y": Y}
+    found = graphc.fit(LINE, data, epochs=1, batch=7, holdout=0.2, optimizer="gradient_descent(lr=1e-300)")
+    whole = graphc.compile(LINE)(found.params, **data)
+    epoch = found.history[0]
+    np.testing.assert_allclose(0.8 * epoch.loss + 0.2 * epoch.holdout_loss, whole, rtol=1e-12)
+
+
 def test_training_stops_when_the_hold_out_loss_rises_and_the_best_is_kept() -> None:
     data = {"X": RNG.normal(size=(20, 2)), "y": RNG.normal(size=20)}
     text = "X: Input[N, 2]\ny: Input[N]\nloss: Output = mse(dense(tanh(dense(X, 40)), 1)[:, 0], y)"
