@@ -519,8 +519,8 @@ loss: Output = mean(encoder(X))
         "there is no such optimiser, or not with these options",
         "An optimiser is a name or a call with numbers or expressions of `step`; docs/training.md lists them. What it"
         " gives has the shape of the parameter.",
-        'graphc compile model.gc --optimizer "adam(rate=0.1)"',
-        'graphc compile model.gc --optimizer "adam(lr=0.1)"',
+        "graphc compile digits.gc -o digits.py --optimizer adan",
+        "graphc compile digits.gc -o digits.py --optimizer adam",
         "shell",
     ),
     "GC501": Explanation(
