@@ -596,9 +596,8 @@ loss: Output = mean(encoder(X))
         "a checkpoint belongs to another training",
         "To resume is to go on with the same model, data, optimiser, batches and seed; only the number of epochs and"
         " the patience may change.",
-        'np.savez("c.npz", W=np.zeros(3))\n'
-        'graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, checkpoint="c.npz", resume=True)',
-        'graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, checkpoint="c.npz")',
+        'graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, checkpoint="encoder.npz", resume=True)',
+        'graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, checkpoint="state.npz", resume=True)',
         "python",
     ),
     "GC601": Explanation(
