@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from graphc.generated import load
     from graphc.graph import Graph, Node, verify
     from graphc.matrices import hessian, jacobian, jacobian_sparsity, sparse_jacobian
+    from graphc.optimizer import Optimizer
     from graphc.plotting import plot_activation, plot_decision_boundary, plot_fit, plot_losses, plot_surface
+    from graphc.training.fit import fit
     from graphc.vectorised import per_example_grad, vmap
 
 _HOMES = {
@@ -32,7 +34,9 @@ _HOMES = {
     "generated": ("load",),
     "graph": ("Graph", "Node", "verify"),
     "matrices": ("hessian", "jacobian", "jacobian_sparsity", "sparse_jacobian"),
+    "optimizer": ("Optimizer",),
     "plotting": ("plot_activation", "plot_decision_boundary", "plot_fit", "plot_losses", "plot_surface"),
+    "training.fit": ("fit",),
     "vectorised": ("per_example_grad", "vmap"),
 }
 
@@ -43,6 +47,7 @@ __all__ = [
     "GraphcWarning",
     "Model",
     "Node",
+    "Optimizer",
     "bool_",
     "check_grad",
     "compile",
@@ -50,6 +55,7 @@ __all__ = [
     "elementwise",
     "f32",
     "f64",
+    "fit",
     "gauss_newton",
     "grad",
     "hessian",

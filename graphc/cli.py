@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar, Unpack
 
 import click
 
-from graphc.loading import Target, cannot_write, compiled, guarded, load, print_diagnostics, status
+from graphc.loading import Target, cannot_write, compiled, guarded, load, print_diagnostics, source_of, status
 
 if TYPE_CHECKING:
     from graphc.backends.dot import Drawn, Look, Style
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from graphc.evaluated import Evaluated
     from graphc.graph import Graph
     from graphc.point import Point
+    from graphc.train_command import Training
 
 F = TypeVar("F", bound=Callable[..., object])
 STYLES = ("full", "concise", "json", "github")
@@ -106,13 +107,19 @@ _CONVENTIONS = click.option(
 _FORMAT = click.option(
     "--output-format", type=click.Choice(STYLES), default="full", show_default=True, help="How errors are written."
 )
-_WITH = click.option("--with", "with_", metavar="EXTRAS", help="What else to write, see above: flat,check,hvp.")
+_WITH = click.option("--with", "with_", metavar="EXTRAS", help="What else to write, see above: flat,check,train_step.")
 _OF = click.option(
     "--of", metavar="NAME", help="The output that Jacobians are of.  [default: the loss, or the only one]"
 )
 _SIZE = click.option(
     "--size", "sizes", metavar="N=10", multiple=True, help="A number for a free size; may be repeated."
 )
+_OPTIMIZER = click.option(
+    "--optimizer",
+    metavar="NAME",
+    help='What makes the steps of training: momentum, "adam(beta1=0.8)".  [default: adam]',
+)
+_LR = click.option("--lr", metavar="RATE", help='Its learning rate: 1e-3, "0.1 * cosine_decay(step, 1000)".')
 _AT = click.option("--at", "at", metavar="VALUES", multiple=True, help="x=2,y=[1,2,3], or a file of arrays: data.npz.")
 _TARGET = _options(_LOSS, _WRT, _FORWARD, _TRAINING, _CONVENTIONS)
 _MODEL = _options(_FILE, _EXPRESSION, _TARGET, _FORMAT)
@@ -200,6 +207,8 @@ def _check_module(file: str, source: str | None, output_format: str) -> int:
 @_WITH
 @_OF
 @_SIZE
+@_OPTIMIZER
+@_LR
 @click.option("-o", "--output", metavar="OUT.py", default="-", show_default=True, help="Where to write the module.")
 def compile_(
     file: str | None, expression: str | None, output_format: str, output: str, **target: Unpack[Target]
@@ -216,6 +225,7 @@ def compile_(
 
     \b
     With flat    pack, unpack and value_and_grad_flat: parameters as one vector, for scipy.optimize
+         train_step   init_state(params), train_step(params, state, ...): a step of --optimizer
          check   check(), which `python model.py` runs: the gradient against differences
          graph   the graph as text, from which graphc.load("model.py") re-opens the model
 
@@ -485,6 +495,42 @@ def report(
         guarded(lambda: click.echo(model.show(*points).html, nl=False), output_format)
     else:
         guarded(lambda: model.report(output, *points), output_format)
+
+
+@main.command()
+@_FILE
+@_EXPRESSION
+@_options(_LOSS, _WRT, _CONVENTIONS, _DTYPE, _FORMAT)
+@click.option("--data", metavar="FILE", required=True, help="The examples: a .csv or a .npz file.")
+@click.option("--columns", metavar="X=a,b", multiple=True, help="The columns of an input; may be repeated.")
+@click.option("-o", "--output", metavar="PARAMS.npz", help="Where to write the parameters.")
+@click.option("--epochs", type=click.IntRange(1), default=10, show_default=True, help="How often to see each example.")
+@click.option("--batch", type=click.IntRange(0), default=32, show_default=True, help="Examples in a step; 0 for all.")
+@_OPTIMIZER
+@_LR
+@click.option("--holdout", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="The share to measure with.")
+@click.option("--patience", type=click.IntRange(1), help="Stop when the loss on it has not fallen for so many epochs.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of parameters, hold-out set and batches.")
+@click.option("--history", metavar="FILE.csv", help="Where to write the loss of each epoch.")
+@click.option("--checkpoint", metavar="FILE.npz", help="Where to save the training after each epoch.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint, where there is one.")
+def train(
+    file: str | None, expression: str | None, output_format: str, output: str | None, **given: Unpack[Training]
+) -> None:
+    """Train a model on examples.
+
+    An input y of one number is the column y, an input X of several is the columns X0, X1, ... or all those that no
+    other input takes. Labels may be texts. The loss of each epoch goes to standard error.
+
+    \b
+      graphc train model.gc --data iris.csv --columns y=species -o iris.npz --holdout 0.2 --patience 5
+      graphc train model.gc --data big.npz --epochs 50 --checkpoint state.npz --resume -o model.npz
+      graphc train model.gc --data d.csv --optimizer momentum --lr "0.1 * cosine_decay(step, 1000)"
+    """
+    from graphc.train_command import trained
+
+    model_source = source_of(file, expression)
+    guarded(lambda: trained(model_source, output, given), output_format)
 
 
 @main.command()

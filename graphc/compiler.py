@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from graphc.atomic import write_atomic
 from graphc.autodiff import Joint, differentiate
@@ -20,6 +20,7 @@ from graphc.frontends.text import Parsed, parse_model
 from graphc.gradient_check import GradientReport, check_gradient
 from graphc.graph import Graph, Node
 from graphc.op import Conventions
+from graphc.optimizer import Optimizer, chosen_optimizer
 from graphc.passes import Compiled, expand_gradients, run_pipeline
 from graphc.products import Layout, whole_layout
 from graphc.provenance import Options, Provenance, checked_conventions, checked_extras, digest_of
@@ -27,6 +28,7 @@ from graphc.size import size_names
 from graphc.source import Source, Span
 from graphc.targets import losses_of, named_variables, variables_of
 from graphc.tensor_type import DType
+from graphc.training_step import TrainingStep, training_step
 
 VERSION = "0.1.0"
 
@@ -57,6 +59,7 @@ def compile(
     with_: Sequence[str] = (),
     of: str | None = None,
     sizes: Mapping[str, int] | None = None,
+    optimizer: str | Optimizer | None = None,
 ) -> Model:
     """Compile a model to NumPy functions and their gradients.
 
@@ -83,13 +86,17 @@ def compile(
         applies.
     with_ : sequence of str
         What else the module has: ``flat`` (``pack``, ``unpack`` and ``value_and_grad_flat``, for optimisers that want
-        one vector), ``check`` (a test of its gradient, which ``python module.py`` runs), ``graph`` (the graph, for
-        `load`), and derivatives, each a function of its name: ``jvp``, ``vjp``, ``jacobian``, ``value_and_jacobian``,
-        ``sparse_jacobian``, ``gauss_newton`` of an output, ``hvp``, ``hessian``, ``value_grad_hessian`` of the loss.
+        one vector), ``train_step`` (with ``init_state``: a step of training), ``check`` (a test of its gradient, which
+        ``python module.py`` runs), ``graph`` (the graph, for `load`), and derivatives, each a function of its name:
+        ``jvp``, ``vjp``, ``jacobian``, ``value_and_jacobian``, ``sparse_jacobian``, ``gauss_newton`` of an output,
+        ``hvp``, ``hessian``, ``value_grad_hessian`` of the loss.
     of : str, optional
         The output that those of an output are of: the loss, or the only output, unless told.
     sizes : mapping of str to int, optional
         Numbers for free sizes, for which the module then is: ``sparse_jacobian`` needs all of them.
+    optimizer : str or Optimizer, optional
+        What makes the steps of ``train_step``: a name or a call, such as ``"adam"`` or ``"momentum(lr=0.1)"``; Adam
+        unless given. With it the module has ``train_step``, asked for or not.
 
     Raises
     ------
@@ -127,9 +134,9 @@ def compile(
         gradient=gradient,
         training=training,
         conventions=checked_conventions(conventions),
-        with_=checked_extras(with_),
         of=of,
         sizes=tuple((sizes or {}).items()),
+        **_extras(with_, optimizer),
     )
     model = compile_graph(parsed.graph, text, options, digest_of(text.text), parsed.warnings)
     for warning in model.warnings:
@@ -263,7 +270,21 @@ class Model:
                 extras=self.provenance.options.with_,
                 derivatives=self._derivatives(),
                 moved=self.moved,
+                training=self._training_step(),
             )
+        )
+
+    def _training_step(self) -> TrainingStep | None:
+        options = self.provenance.options
+        if options.optimizer is None or self.compiled.value_and_grad is None:
+            return None
+        return training_step(
+            self.graph,
+            self.losses[0],
+            named_variables(self.graph, self.variables),
+            options.optimizer,
+            conventions=options.conventions,
+            dtype=options.dtype,
         )
 
     def _derivatives(self) -> list[DerivativeFunction]:
@@ -315,6 +336,20 @@ class Model:
     def value_and_grad(self, /, *args: Any, **inputs: Any) -> Any:
         """``(loss, gradients)`` in one pass; arguments as in the generated module."""
         return self._call("value_and_grad", *args, **inputs)
+
+    def init_state(self, params: Any) -> Any:
+        """What the optimiser remembers before the first step; the model is compiled with ``train_step``."""
+        return self._call("init_state", params)
+
+    def train_step(self, /, *args: Any, **inputs: Any) -> Any:
+        """``(params, state, loss)``: a step of training, from the parameters, the state and the inputs."""
+        return self._call("train_step", *args, **inputs)
+
+    def with_extras(self, with_: Sequence[str] = (), optimizer: str | Optimizer | None = None) -> Model:
+        """The same model with more in its module; arguments as in `compile`."""
+        before = self.provenance.options
+        options = replace(before, **_extras([*before.with_, *with_], optimizer or before.optimizer))
+        return self if options == before else replace(self, provenance=replace(self.provenance, options=options))
 
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write the generated module; the file is replaced in one step or not at all."""
@@ -556,7 +591,7 @@ class Model:
     def _call(self, function: str, /, *args: Any, **kwargs: Any) -> Any:
         found = getattr(self.module, function, None)
         if found is None:
-            reason = "it has no parameters" if function == "init_params" else "it was compiled without a scalar loss"
+            reason = _LACKING.get(function, "it was compiled without a scalar loss")
             raise AttributeError(f"the module of {self.name} has no {function}(): {reason}")
         return found(*args, **{self._arguments.get(name, name): value for name, value in kwargs.items()})
 
@@ -566,6 +601,25 @@ class Model:
         from graphc.backends.numpy_module import argument_names
 
         return argument_names(self.graph)
+
+
+class _Extras(TypedDict):
+    with_: tuple[str, ...]
+    optimizer: Optimizer | None
+
+
+def _extras(with_: Sequence[str], optimizer: str | Optimizer | None) -> _Extras:
+    """What the module has on request: with an optimiser ``train_step``, and with that an optimiser."""
+    extras = checked_extras(with_)
+    if optimizer is not None:
+        extras = checked_extras([*extras, "train_step"])
+    return {"with_": extras, "optimizer": chosen_optimizer(optimizer) if "train_step" in extras else None}
+
+
+_LACKING = {
+    "init_params": "it has no parameters",
+    **dict.fromkeys(("init_state", "train_step"), "it was compiled without an optimiser"),
+}
 
 
 def _parsed(source: Any, dtype: DType, static: Mapping[str, object]) -> tuple[Source, Parsed]:

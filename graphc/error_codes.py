@@ -515,6 +515,14 @@ loss: Output = mean(encoder(X))
         "pip install 'pygments>=2.17' && graphc report digits.gc -o digits.html",
         "shell",
     ),
+    "GC417": Explanation(
+        "there is no such optimiser, or not with these options",
+        "An optimiser is a name or a call with numbers or expressions of `step`; docs/training.md lists them. What it"
+        " gives has the shape of the parameter.",
+        "graphc compile digits.gc -o digits.py --optimizer adan",
+        "graphc compile digits.gc -o digits.py --optimizer adam",
+        "shell",
+    ),
     "GC501": Explanation(
         "an array has another shape than was declared",
         "A free size is bound by the first array that has it; all others must agree.",
@@ -550,6 +558,46 @@ loss: Output = mean(encoder(X))
         " limits are finite. The message says what was expected.",
         'graphc.plot_losses({"training": [[0.9, 0.5], [1.0, 0.7]]})',
         'graphc.plot_losses({"training": [0.9, 0.5], "hold-out": [1.0, 0.7]})',
+        "python",
+    ),
+    "GC511": Explanation(
+        "data lack what the model takes, or have another shape",
+        "`graphc.fit` needs an array, or the columns of a table, for each input; only integer scalars may be absent, as"
+        " seeds. docs/training.md says which columns belong to which input.",
+        'graphc.fit("digits.gc", {"X": np.zeros((5, 64))})',
+        'graphc.fit("digits.gc", {"X": np.zeros((5, 64)), "y": np.arange(5)})',
+        "python",
+    ),
+    "GC512": Explanation(
+        "a value among the data is none that the model takes",
+        "Data are finite numbers, labels are integers below the number of classes, or texts, each always the same. All"
+        " of this is checked before a training starts.",
+        'graphc.fit("digits.gc", {"X": np.zeros((5, 64)), "y": np.full(5, 10)})    # ten classes: 0 to 9',
+        'graphc.fit("digits.gc", {"X": np.zeros((5, 64)), "y": np.full(5, 9)})',
+        "python",
+    ),
+    "GC513": Explanation(
+        "a file of data cannot be read",
+        "A `.csv` file is UTF-8 text with the names of columns in its first line and as many values in each other one;"
+        " a `.npz` file holds an array for each input.",
+        'graphc.fit("digits.gc", "digist.csv")',
+        'graphc.fit("digits.gc", {"X": np.zeros((5, 64)), "y": np.arange(5)})',
+        "python",
+    ),
+    "GC514": Explanation(
+        "training ran into numbers that are not finite",
+        "The message names the first node of the model that has one, and the step. A smaller learning rate or"
+        " `clip_norm` helps where steps are too long, a function with a wider domain where one was left.",
+        'graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, optimizer="gradient_descent(lr=1e300)")',
+        'graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, optimizer="gradient_descent(lr=0.1)")',
+        "python",
+    ),
+    "GC515": Explanation(
+        "a checkpoint belongs to another training",
+        "To resume is to go on with the same model, data, optimiser, batches and seed; only the number of epochs and"
+        " the patience may change.",
+        'graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, checkpoint="encoder.npz", resume=True)',
+        'graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, checkpoint="state.npz", resume=True)',
         "python",
     ),
     "GC601": Explanation(

@@ -115,7 +115,7 @@ KINDS: Mapping[str, Kind] = {
         ),
     ),
 }
-EXTRAS: tuple[str, ...] = (*KINDS, "flat", "check", "graph")
+EXTRAS: tuple[str, ...] = (*KINDS, "flat", "train_step", "check", "graph")
 """What modules have on request, in the order in which they have it."""
 
 

@@ -82,6 +82,7 @@ def difference(path: str | os.PathLike[str], source: str | os.PathLike[str] | No
             with_=options.with_,
             of=options.of,
             sizes=dict(options.sizes),
+            optimizer=options.optimizer,
         )
     before, after = (text.splitlines(keepends=True) for text in (opened.source.text, model.source_text))
     return "".join(unified_diff(before, after, opened.source.name, f"{opened.source.name} from {origin.name} today"))

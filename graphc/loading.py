@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from graphc.compiler import Model
     from graphc.diagnostics import Diagnostic
     from graphc.op import Conventions
+    from graphc.optimizer import Optimizer
     from graphc.tensor_type import DType
 
 
@@ -30,6 +31,8 @@ class Target(TypedDict, total=False):
     with_: str | None
     of: str | None
     sizes: Sequence[str]
+    optimizer: str | None
+    lr: str | None
 
 
 def compiled(file: str | None, expression: str | None, target: Target) -> tuple[Sequence[Diagnostic], Model | None]:
@@ -43,7 +46,7 @@ def compiled(file: str | None, expression: str | None, target: Target) -> tuple[
     sizes = _sizes(target.get("sizes", ()))
     try:
         model = compile(
-            _source(file, expression),
+            source_of(file, expression),
             loss=target.get("loss"),
             wrt=[name.strip() for name in wrt.split(",")] if wrt else None,
             dtype=target.get("dtype", "float64"),
@@ -53,6 +56,7 @@ def compiled(file: str | None, expression: str | None, target: Target) -> tuple[
             with_=[name.strip() for name in (target.get("with_") or "").split(",") if name.strip()],
             of=target.get("of"),
             sizes=sizes,
+            optimizer=optimizer_of(target.get("optimizer"), target.get("lr")),
         )
     except GraphcError as error:
         return error.diagnostics, None
@@ -68,6 +72,16 @@ def _sizes(given: Sequence[str]) -> dict[str, int]:
             raise click.UsageError(f"expected a size such as N=10 for --size, found {text}")
         found[name.strip()] = int(number)
     return found
+
+
+def optimizer_of(text: str | None, lr: str | None) -> Optimizer | None:
+    """The optimiser of ``--optimizer`` and ``--lr``; none when neither is given."""
+    from graphc.optimizer import chosen_optimizer
+
+    if text is None and lr is None:
+        return None
+    chosen = chosen_optimizer(text)
+    return chosen if lr is None else chosen.with_option("lr", lr)
 
 
 def load(file: str | None, expression: str | None, style: str, target: Target) -> Model:
@@ -115,7 +129,8 @@ def _in_color(stream: IO[str]) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _source(file: str | None, expression: str | None) -> str | Path:
+def source_of(file: str | None, expression: str | None) -> str | Path:
+    """What `compile` takes, of a file and an expression of which one is given."""
     if (file is None) == (expression is None):
         raise click.UsageError("expected either a FILE (`-` is standard input) or -e EXPR")
     if expression is None and file != "-":

@@ -192,6 +192,12 @@ def _written_out(attr: object, conventions: Conventions) -> object:
 def _seeded(graph: Graph, seed: Node, outputs: Sequence[str]) -> Graph:
     """The joint graph with the cotangent of its loss set to 1."""
     builder = Builder(intern=True)
+    mapping = rebuild_seeded(graph, builder, seed)
+    return builder.finish({name: mapping[graph.outputs[name]] for name in outputs}, doc=graph.doc)
+
+
+def rebuild_seeded(graph: Graph, builder: Builder, seed: Node) -> dict[Node, Node]:
+    """Copy a joint graph into a builder, with the cotangent of its loss set to 1."""
 
     def step(node: Node, operands: tuple[Node, ...]) -> Node | None:
         return builder.constant(1.0, node.tensor.dtype).node if node is seed else None
@@ -199,4 +205,4 @@ def _seeded(graph: Graph, seed: Node, outputs: Sequence[str]) -> Graph:
     mapping = rebuild(graph, builder, step=step)
     # The constant is no longer what the cotangent was called.
     builder.names.pop(mapping[seed], None)
-    return builder.finish({name: mapping[graph.outputs[name]] for name in outputs}, doc=graph.doc)
+    return mapping

@@ -13,6 +13,7 @@ from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.extras import EXTRAS
 from graphc.op import CONVENTIONS, Conventions
+from graphc.optimizer import Optimizer
 from graphc.tensor_type import DType
 
 _WIDTH = 88
@@ -33,6 +34,7 @@ class Options:
     with_: tuple[str, ...] = ()
     of: str | None = None
     sizes: tuple[tuple[str, int], ...] = ()
+    optimizer: Optimizer | None = None
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ def _option_texts(options: Options) -> list[str]:
         *(f"--{name} {_listed(value)}" for name, value in named.items() if value is not None),
         *(f"--{name}" for name, on in flags.items() if on),
         *([f"--with {_listed(options.with_)}"] if options.with_ else []),
+        *([f"--optimizer {options.optimizer}"] if options.optimizer else []),
     ]
 
 
@@ -166,4 +169,5 @@ def _read_options(text: str) -> Options:
         with_=tuple(extra for extra in EXTRAS if extra in (names("with") or ())),
         of=given.get("of"),
         sizes=tuple((name, int(number)) for name, _, number in (s.partition("=") for s in names("size") or ())),
+        optimizer=Optimizer.parse(given["optimizer"]) if "optimizer" in given else None,
     )

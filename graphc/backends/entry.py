@@ -1,7 +1,7 @@
 """Functions with which generated modules check what they are given, copied into them like those of `runtime`.
 
-``_INPUTS`` and ``_PARAMS`` are the module's own tables: from a name to its dtype, its shape (ints, and names of sizes),
-its place in the model and, for labels and indices, the sizes that they stay below.
+``_INPUTS``, ``_PARAMS`` and ``_STATE`` are the module's own tables: from a name to its dtype, its shape (ints, and
+names of sizes), its place in the model and, for labels and indices, the sizes that they stay below.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 
 _INPUTS: dict[str, Any] = {}
 _PARAMS: dict[str, Any] = {}
+_STATE: dict[str, Any] = {}
 
 
 def _checked(function: str, /, **inputs: Any) -> list[Any]:
@@ -29,6 +30,23 @@ def _checked_with_params(function: str, params: Any, /, **inputs: Any) -> list[A
         raise ValueError(f"{function}(): params {', '.join(lacking + unknown)}; expected {', '.join(_PARAMS)}")
     arrays = _arrays(function, {**_PARAMS, **_INPUTS}, {**params, **inputs})
     return [{name: arrays[name] for name in _PARAMS}, *(arrays[name] for name in inputs)]
+
+
+def _checked_with_state(function: str, params: Any, state: Any, /, **inputs: Any) -> list[Any]:
+    """The parameters, what the optimiser remembers, then the inputs, as arrays: all floats in one type."""
+    if not hasattr(params, "keys") or params.keys() != _PARAMS.keys():
+        # It says what is wrong; what is right is checked below, with all the rest.
+        _checked_with_params(function, params)
+    if not hasattr(state, "keys") or state.keys() != _STATE.keys():
+        found = ", ".join(map(str, state)) if hasattr(state, "keys") else f"a {type(state).__name__}"
+        expected = f"what init_state(params) gives: {', '.join(_STATE)}"
+        raise ValueError(f"{function}(): state has {found or 'nothing'}, expected {expected}")
+    # Apart from inputs of the same name.
+    entries = {f"state[{name!r}]": name for name in _STATE}
+    table = {**_PARAMS, **_INPUTS, **{entry: _STATE[name] for entry, name in entries.items()}}
+    arrays = _arrays(function, table, {**params, **inputs, **{entry: state[name] for entry, name in entries.items()}})
+    remembered = {name: arrays[entry] for entry, name in entries.items()}
+    return [{name: arrays[name] for name in _PARAMS}, remembered, *(arrays[name] for name in inputs)]
 
 
 def _arrays(function: str, table: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

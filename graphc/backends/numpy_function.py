@@ -113,6 +113,8 @@ class EntryFunction:
     plain : collection of Node, optional
         The nodes that are not derivatives, in place of ``forward``.
     direction : Direction, optional
+    state : mapping of str to str
+        Entries of one more argument, a dict, with the graph's inputs that they are.
     """
 
     def __init__(
@@ -128,21 +130,25 @@ class EntryFunction:
         taken: Iterable[str] = (),
         plain: Collection[Node] | None = None,
         direction: Direction | None = None,
+        state: Mapping[str, str] | None = None,
     ) -> None:
         self.scope, self.name, self.graph, self.direction = scope, name, graph, direction
         self.inputs = [str(node.attrs["name"]) for node in scope.raw.inputs if node.attrs["name"] in inputs]
         names = scope.names([*scope.arguments.values(), *taken, *([direction.argument] if direction else [])])
+        self.state_argument = names.take("state") if state else ""
         self.params = {str(node.attrs["name"]): names.take(str(node.attrs["name"])) for node in scope.raw.params}
+        self.state = {entry: names.take(entry) for entry in state or {}}
         self.spelling = Spelling(scope.sizes, self._float_text())
         self.conditions = conditions_of(scope.raw, source)
         self.tangents: dict[str, str] = {}
         if direction is not None:
             # A cotangent is an array already, tangents are taken out of their dict.
             self.tangents = {a: names.take(a) if by else direction.argument for a, by in direction.arrays.items()}
-        what = "grad" if plain is None else "derivative"
+        what = "grad" if plain is None or state else "derivative"
         if forward is not None:
             plain = set(reached(graph, [graph.outputs[output] for output in forward]))
-        leaves = leaf_texts(graph, {**scope.arguments, **self.params, **self.tangents})
+        entries = {name: self.state[entry] for entry, name in (state or {}).items()}
+        leaves = leaf_texts(graph, {**scope.arguments, **self.params, **self.tangents, **entries})
         self.body = Body(
             graph,
             {**leaves, **array_texts(graph, scope.arrays)},
@@ -180,7 +186,7 @@ class EntryFunction:
         entry = [INDENT + line for line in (*sizes.lines, *conditions)]
         arguments = [self.scope.arguments[name] for name in self.inputs]
         further = [self.direction.argument] if self.direction else []
-        signature = [*(["params"] if self.params else []), *further, *arguments]
+        signature = [*self._dicts(), *further, *arguments]
         start = [
             *joined_lines(f"def {self.name}(", signature, "):", ""),
             f"{INDENT}{doc}",
@@ -251,25 +257,40 @@ class EntryFunction:
         return self.spelling(literal(size))
 
     def _check_lines(self, arguments: Sequence[str]) -> list[str]:
-        targets = [*(["params"] if self.params else []), *arguments]
+        dicts = self._dicts()
+        targets = [*dicts, *arguments]
         if not targets:
             return []
-        given = [quoted(self.name), *(["params"] if self.params else []), *(f"{name}={name}" for name in arguments)]
-        check = "_checked_with_params" if self.params else "_checked"
+        given = [quoted(self.name), *dicts, *(f"{name}={name}" for name in arguments)]
+        check = ("_checked", "_checked_with_params", "_checked_with_state")[len(dicts)]
         target = f"({targets[0]},)" if len(targets) == 1 else ", ".join(targets)
         return joined_lines(f"{target} = {check}(", given, ")")
 
+    def _dicts(self) -> list[str]:
+        """The arguments that are dicts."""
+        return [*(["params"] if self.params else []), *([self.state_argument] if self.state else [])]
+
     def _param_lines(self, lines: Iterable[str]) -> list[str]:
-        """The parameters that some lines name, taken out of their dict."""
+        """The parameters, and the entries of the state, that some lines name, taken out of their dict."""
         words = words_of(lines)
-        used = [(local, f"params[{quoted(name)}]") for name, local in self.params.items() if local in words]
-        rows: list[list[tuple[str, str]]] = []
-        for pair in used:
-            if rows and len(_unpacked([*rows[-1], pair])) <= WIDTH:
-                rows[-1].append(pair)
-            else:
-                rows.append([pair])
-        return [_unpacked(row) for row in rows]
+        held = [("params", self.params), (self.state_argument, self.state)]
+        return [
+            line
+            for given, entries in held
+            for line in _unpacked_lines(
+                [(local, f"{given}[{quoted(name)}]") for name, local in entries.items() if local in words]
+            )
+        ]
+
+
+def _unpacked_lines(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    rows: list[list[tuple[str, str]]] = []
+    for pair in pairs:
+        if rows and len(_unpacked([*rows[-1], pair])) <= WIDTH:
+            rows[-1].append(pair)
+        else:
+            rows.append([pair])
+    return [_unpacked(row) for row in rows]
 
 
 def _untold(raw: Graph, size: str) -> GraphcError:

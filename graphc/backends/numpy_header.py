@@ -16,7 +16,7 @@ from graphc.numpy_text import literal
 from graphc.op import OPS, Conventions
 from graphc.ops.leaves import Array, Initializer
 from graphc.size import size_names
-from graphc.tensor_type import TensorType
+from graphc.tensor_type import Shape, TensorType
 
 
 def module_docstring(raw: Graph, provenance: str, conventions: Sequence[str], lacking: str = "") -> str:
@@ -118,9 +118,8 @@ def table_lines(name: str, raw: Graph, nodes: Iterable[Node], called: Mapping[st
     rows = []
     for node in nodes:
         own = str(node.attrs["name"])
-        shape = tuple(size if isinstance(size, int) else str(size) for size in node.tensor.shape)
         below = "".join(f", {_item(limit)}" for limit in limits.get(node, ()))
-        described = f"({', '.join(map(_item, shape))}{',' * (len(shape) == 1)})"
+        described = shape_text(node.tensor.shape)
         place = quoted(declared_place(raw, node))
         rows.append(f"{quoted(called.get(own, own))}: ({quoted(node.tensor.dtype)}, {described}, {place}{below})")
     return (
@@ -128,6 +127,11 @@ def table_lines(name: str, raw: Graph, nodes: Iterable[Node], called: Mapping[st
         if not rows
         else [f"{name} = {{", *(f"{INDENT}{row}," for row in rows), "}"]
     )
+
+
+def shape_text(shape: Shape) -> str:
+    """A shape as the tables have it: ints, and named sizes as texts."""
+    return f"({', '.join(map(_item, shape))}{',' * (len(shape) == 1)})"
 
 
 def _item(value: object) -> str:

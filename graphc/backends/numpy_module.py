@@ -33,12 +33,14 @@ from graphc.backends.numpy_layout import expression_lines, joined_lines
 from graphc.backends.numpy_names import USED_BUILTINS, Names
 from graphc.backends.numpy_runtime import copied_functions, runtime_names
 from graphc.backends.numpy_statements import Spelling
+from graphc.backends.numpy_training import TRAINING_NAMES, state_table, training_functions
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.graph import Graph, Node, subgraphs
 from graphc.op import OPS, Conventions
 from graphc.partition import Split, reached
 from graphc.size import size_names
+from graphc.training_step import TrainingStep
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,11 +69,13 @@ class Program:
     together : Graph, optional
         All outputs, for a program without gradient.
     extras : sequence of str
-        What the module has on request beside derivatives: ``flat``, ``check``, ``graph``.
+        What the module has on request beside derivatives: ``flat``, ``train_step``, ``check``, ``graph``.
     derivatives : sequence of DerivativeFunction
         The derivatives that it has on request.
     moved : mapping of str to Node
         The variables that are inputs or parameters of ``raw``, for the extras that move them.
+    training : TrainingStep, optional
+        One step, for ``train_step``.
     """
 
     name: str
@@ -87,6 +91,7 @@ class Program:
     extras: Sequence[str] = ()
     derivatives: Sequence[DerivativeFunction] = ()
     moved: Mapping[str, Node] = field(default_factory=dict)
+    training: TrainingStep | None = None
 
 
 GRAPH = "_GRAPH"
@@ -116,6 +121,8 @@ def emit_module(program: Program) -> str:
     helpers = copied_functions([line for block in (*functions, constants) for line in block])
     outputs = _outputs_class(program) if program.split or program.together else []
     blocks = [*([outputs] if outputs else []), *functions]
+    if program.training:
+        tables += ["", *state_table(program.training)]
     if program.raw.inputs or program.raw.params:
         blocks.append(tables)
     blocks += helpers
@@ -180,6 +187,7 @@ def _scope(program: Program) -> Scope:
     graphs = [*program.outputs.values(), *([program.value_and_grad] if program.value_and_grad else [])]
     graphs += [program.together] if program.together else []
     graphs += [function.derivative.graph for function in program.derivatives]
+    graphs += [program.training.graph] if program.training else []
     if program.split:
         graphs += [program.split.forward, program.split.backward]
     arrays: dict[object, str] = {}
@@ -239,14 +247,16 @@ def _extra_functions(program: Program, scope: Scope) -> list[list[str]]:
         GC411 when the model has no such functions.
     """
     _refuse_taken_names(program)
-    wanted = [extra for extra in ("flat", "check") if extra in program.extras]
+    wanted = [extra for extra in ("flat", "train_step", "check") if extra in program.extras]
     for extra in wanted:
-        if reason := _cannot(program):
+        if reason := _cannot(program, extra):
             raise GraphcError(Diagnostic("GC411", f"{extra} {reason}"))
     found = [derivative_function(scope, function) for function in program.derivatives]
     loss = program.losses[0] if program.value_and_grad else ""
     if "flat" in wanted:
         found += flat_functions(scope, loss, program.moved, program.derivatives, _residuals(program, scope))
+    if program.training:
+        found += training_functions(scope, loss, program.training)
     if "check" in wanted:
         found.append(check_function(scope, loss, program.moved, program.derivatives))
     return found
@@ -265,15 +275,16 @@ def _refuse_taken_names(program: Program) -> None:
     derivatives = [function.name for function in program.derivatives]
     added = {name: [name] for name in derivatives}
     added |= {"flat": [*FLAT_NAMES, *(f"{name}_flat" for name in derivatives)], "check": ["check"]}
+    added |= {"train_step": [*TRAINING_NAMES]}
     outputs = function_names(program.outputs).values()
-    for extra in (*derivatives, *(name for name in ("flat", "check") if name in program.extras)):
+    for extra in (*derivatives, *(name for name in ("flat", "train_step", "check") if name in program.extras)):
         if taken := [name for name in added[extra] if name in outputs]:
             message = f"gives the module a function {taken[0]}, expected no output of this name, found one"
             raise GraphcError(Diagnostic("GC411", f"{extra} {message}"))
 
 
-def _cannot(program: Program) -> str:
-    if program.value_and_grad is None and not program.derivatives:
+def _cannot(program: Program, extra: str) -> str:
+    if program.value_and_grad is None and (extra == "train_step" or not program.derivatives):
         return "needs value_and_grad, expected one scalar loss, found none"
     if fixed := [name for name in program.variables if name not in program.moved]:
         return f"moves inputs and parameters, expected these to differentiate by, found {', '.join(fixed)}"

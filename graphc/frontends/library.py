@@ -13,7 +13,7 @@ from graphc.source import Source
 
 FILES = (
     *("activations.gc", "layers.gc", "convolution.gc", "losses.gc", "initializers.gc", "functions.gc", "algebra.gc"),
-    *("gradients.gc", "shapes.gc"),
+    *("gradients.gc", "shapes.gc", "optimizers.gc"),
 )
 
 

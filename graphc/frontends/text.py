@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from graphc.builder import Builder
+from graphc.builder import Builder, Place
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.frontends.names import CONSTANTS
@@ -100,6 +100,37 @@ def parse_expression(text: str, *, float_dtype: DType = "float64") -> Parsed:
     ['x', 'y', 'z']
     """
     return _parse_expression(Source("<expression>", text), float_dtype, {})
+
+
+def run_statements(source: Source, names: Mapping[str, object], builder: Builder) -> Mapping[str, object]:
+    """Run statements on values of a graph under construction.
+
+    Parameters
+    ----------
+    source : Source
+    names : mapping of str to object
+        What the statements find, beside the library.
+    builder : Builder
+        Of these values.
+
+    Returns
+    -------
+    mapping
+        The names, and those that the statements bind.
+
+    Raises
+    ------
+    GraphcError
+    """
+    session = Session(source, None, builder, {})
+    tree = _tree(source, "exec")
+    assert isinstance(tree, ast.Module)
+    frame = Frame(dict(names), Call(source))
+    session.diagnostics += [found for statement in tree.body for found in illegal(source, statement)]
+    _raise(session)
+    run(session, Task(tree.body, frame))
+    builder.place = Place()
+    return frame.names
 
 
 def is_expression(text: str) -> bool:

@@ -21,9 +21,11 @@ from graphc.errors import GraphcError
 from graphc.extras import KINDS
 from graphc.op import OPS, elementwise
 from graphc.ops.leaves import Array, Initializer
+from graphc.optimizer import Optimizer
 from graphc.size import named_size
 from graphc.source import Source, Span
 from graphc.tensor_type import TensorType
+from graphc.training_step import training_step
 from tests.backends.modules import built, module_of, program_of
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -75,6 +77,16 @@ def test_the_golden_module_with_all_extras(request: pytest.FixtureRequest) -> No
     program = program_of(MODELS["two_layers"], "extras")
     moved = {str(node.attrs["name"]): node for node in program.raw.params}
     is_golden("extras", emit_module(replace(program, extras=("flat", "check", "graph"), moved=moved)), request)
+
+
+def test_the_golden_module_with_a_step_of_training(request: pytest.FixtureRequest) -> None:
+    program = program_of(MODELS["two_layers"], "training")
+    variables = {str(node.attrs["name"]): node for node in program.raw.params}
+    optimizer = Optimizer("adam", lr="0.01 * warmup(step, 100)", clip_norm=1.0)
+    step = training_step(program.raw, "loss", variables, optimizer)
+    is_golden(
+        "training", emit_module(replace(program, extras=("train_step",), moved=variables, training=step)), request
+    )
 
 
 DECAY = '''

@@ -1,0 +1,135 @@
+"""Which optimiser, and with what: a call in the model language, such as ``adam(lr=0.1 * warmup(step, 100))``."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from graphc.diagnostics import Diagnostic
+from graphc.errors import GraphcError
+from graphc.frontends.library import library
+from graphc.frontends.values import Function
+
+FILE = "optimizers.gc"
+COMMON = ("l1", "l2", "clip", "clip_norm", "weight_decay")
+"""What every optimiser takes beside its own options."""
+
+_LONGEST = 1_000
+
+
+@dataclass(frozen=True, init=False)
+class Optimizer:
+    """An optimiser of the library with its options, of which each may be an expression of ``step``.
+
+    Parameters
+    ----------
+    name : str
+        ``gradient_descent``, ``gradient_ascent``, ``momentum``, ``nesterov``, ``adagrad``, ``rmsprop``, ``adam`` or
+        ``adamw``.
+    **options : number or str
+        Those of its function in ``optimizers.gc``, and for all: ``l1`` and ``l2`` add so many times the sum of absolute
+        values, or of squares, of every parameter to what is minimised; ``clip`` bounds the elements of gradients,
+        ``clip_norm`` the norm of all of them together; ``weight_decay`` takes a share off the parameters themselves.
+        A text is an expression of the model language in which ``step`` is the number of the step, 1 at first.
+
+    Raises
+    ------
+    GraphcError
+        GC417 when there is no such optimiser or option, or an option is neither a number nor an expression.
+
+    Examples
+    --------
+    >>> print(Optimizer("adam", lr="0.1 * warmup(step, 100)", clip_norm=1.0))
+    adam(lr=0.1 * warmup(step, 100), clip_norm=1.0)
+    >>> Optimizer.parse("momentum(lr=0.1)") == Optimizer("momentum", lr=0.1)
+    True
+    """
+
+    name: str
+    options: tuple[tuple[str, str], ...]
+
+    def __init__(self, name: str, **options: float | str) -> None:
+        known = optimizers()
+        if name not in known:
+            raise _refusal(f"expected an optimiser among {', '.join(known)}, found {name}", name, known)
+        takes = dict.fromkeys((*own_options(known[name]), *COMMON))
+        for option in options:
+            if option not in takes:
+                message = f"{name} takes {', '.join(takes)}, found no option {option}"
+                raise _refusal(message, option, takes)
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "options", tuple((key, _text(key, value)) for key, value in options.items()))
+
+    def __str__(self) -> str:
+        given = ", ".join(f"{option}={text}" for option, text in self.options)
+        return f"{self.name}({given})" if given else self.name
+
+    @staticmethod
+    def parse(text: str) -> Optimizer:
+        """The optimiser that a text names or calls."""
+        match _expression("an optimiser", text):
+            case ast.Name(id=name):
+                return Optimizer(name)
+            case ast.Call(func=ast.Name(id=name), args=[], keywords=keywords) if all(k.arg for k in keywords):
+                names = [str(keyword.arg) for keyword in keywords]
+                if len(set(names)) == len(names):
+                    return Optimizer(name, **{str(k.arg): ast.unparse(k.value) for k in keywords})
+        raise _refusal(f"expected an optimiser such as adam or adam(lr=0.01), found {text[:80]!r}")
+
+    def with_option(self, name: str, value: float | str) -> Optimizer:
+        """The same optimiser with one option, in place of its own."""
+        return Optimizer(self.name, **{**dict(self.options), name: value})
+
+
+def chosen_optimizer(given: str | Optimizer | None) -> Optimizer:
+    """The optimiser that is asked for; Adam when none is."""
+    return given if isinstance(given, Optimizer) else Optimizer.parse("adam" if given is None else given)
+
+
+def optimizers() -> Mapping[str, Function]:
+    """The functions of the library that make a step, by name."""
+    return {
+        name: function
+        for name, function in library().items()
+        if function.source.name == FILE and function.parameters[:2] == ["param", "gradient"]
+    }
+
+
+def slots(function: Function) -> list[str]:
+    """What an optimiser remembers of a parameter."""
+    return [argument.arg for argument in function.definition.args.args[2:]]
+
+
+def own_options(function: Function) -> list[str]:
+    """The options of an optimiser, ``lr`` among them."""
+    return [argument.arg for argument in function.definition.args.kwonlyargs if argument.arg != "step"]
+
+
+def _text(option: str, value: object) -> str:
+    """An option as an expression of the language, always in the same words."""
+    if isinstance(value, str):
+        # The header of a module tells options apart by a pair of hyphens.
+        return ast.unparse(_expression(option, value)).replace("--", "- -").replace("\n", " ")
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not abs(number) < float("inf"):
+        raise _refusal(f"expected a number or an expression of step for {option}, found {str(value)[:80]}")
+    return repr(number)
+
+
+def _expression(what: str, text: str) -> ast.expr:
+    try:
+        if len(text) > _LONGEST:
+            raise ValueError
+        return ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise _refusal(f"expected an expression for {what}, found {text[:80]!r}") from None
+
+
+def _refusal(message: str, name: str = "", known: Mapping[str, object] | None = None) -> GraphcError:
+    close = difflib.get_close_matches(name, known or {}, n=1)
+    return GraphcError(Diagnostic("GC417", message, hint=f"did you mean {close[0]}?" if close else ""))

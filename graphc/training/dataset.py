@@ -1,0 +1,189 @@
+"""The examples that a model learns from: arrays that were checked before anything starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphc.backends.numpy_indices import entry_limits
+from graphc.compiler import Model
+from graphc.diagnostics import Diagnostic
+from graphc.errors import GraphcError
+from graphc.graph import Node
+from graphc.point import read_npz
+from graphc.size import Size
+from graphc.training.columns import Labels, arrays_of
+from graphc.training.table import Table, read_csv
+
+Array = NDArray[Any]
+Data: TypeAlias = "Mapping[str, Any] | str | os.PathLike[str]"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Arrays for the inputs of a model.
+
+    Attributes
+    ----------
+    arrays : mapping of str to array
+        By input; in the order of the model.
+    examples : sequence of str
+        The inputs with an entry for each example, along their first axis.
+    count : int
+        How many examples there are; 1 for a model that takes its data as a whole.
+    seeds : sequence of str
+        Integer scalars that are not among the data: they get new numbers in each step.
+    columns : mapping of str to sequence of str
+        Of a table, the columns of each input.
+    labels : Labels
+    """
+
+    arrays: Mapping[str, Array]
+    examples: Sequence[str]
+    count: int
+    seeds: Sequence[str] = ()
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    labels: Labels = field(default_factory=dict)
+
+    def inputs(self, rows: Array | None, rng: np.random.Generator | None = None) -> dict[str, Any]:
+        """The inputs for some examples, or all; seeds are 0 without a generator."""
+        taken = {n: a if rows is None or n not in self.examples else a[rows] for n, a in self.arrays.items()}
+        return {**taken, **{name: 0 if rng is None else int(rng.integers(2**31)) for name in self.seeds}}
+
+
+def dataset_of(
+    model: Model, data: Data, columns: Mapping[str, Sequence[str]] | None = None, labels: Labels | None = None
+) -> Dataset:
+    """Data as a model takes them.
+
+    Parameters
+    ----------
+    model : Model
+    data : mapping, or path of a ``.csv`` or ``.npz`` file
+        Arrays by input, or a table.
+    columns : mapping of str to sequence of str, optional
+        The columns of a table for each input.
+    labels : Labels, optional
+        What the texts of labels stand for, as an earlier training has found.
+
+    Raises
+    ------
+    GraphcError
+        GC511 to GC513, each with the row and the column that are to blame.
+    """
+    nodes = {str(node.attrs["name"]): node for node in model.graph.inputs}
+    axis = _axis(nodes)
+    examples = [name for name, node in nodes.items() if axis is not None and node.tensor.shape[:1] == (axis,)]
+    if isinstance(data, Mapping) or Path(data).suffix == ".npz":
+        if columns:
+            raise GraphcError(Diagnostic("GC511", "columns are of tables, expected a .csv file for them"))
+        found = _checked(nodes, data if isinstance(data, Mapping) else _arrays(data))
+        seeds = _absent(nodes, found)
+        dataset = Dataset(found, examples, _count(found, examples), seeds, {}, labels or {})
+        _check_limits(model, dataset)
+        return dataset
+    table = read_csv(data)
+    made = arrays_of(table, [nodes[name] for name in examples], columns or {}, labels or {})
+    seeds = _absent(nodes, made.arrays)
+    dataset = Dataset(made.arrays, examples, len(table.lines), seeds, made.names, made.labels)
+    _check_limits(model, dataset, table)
+    return dataset
+
+
+def _axis(nodes: Mapping[str, Node]) -> Size | None:
+    """The free size that counts examples: the first one that a first axis has."""
+    sizes = (node.tensor.shape[0] for node in nodes.values() if node.tensor.shape)
+    return next((size for size in sizes if not isinstance(size, int)), None)
+
+
+def _arrays(path: str | os.PathLike[str]) -> dict[str, Any]:
+    try:
+        return read_npz(path)
+    except (ValueError, OSError) as fault:
+        raise GraphcError(Diagnostic("GC513", str(fault))) from None
+
+
+def _checked(nodes: Mapping[str, Node], given: Mapping[str, Any]) -> dict[str, Array]:
+    if unknown := [name for name in given if name not in nodes]:
+        message = f"expected arrays for {', '.join(nodes) or 'no input'}, found one for {unknown[0]}"
+        raise GraphcError(Diagnostic("GC511", message))
+    bound: dict[str, tuple[int, str]] = {}
+    return {name: _array(name, node, given[name], bound) for name, node in nodes.items() if name in given}
+
+
+def _array(name: str, node: Node, value: Any, bound: dict[str, tuple[int, str]]) -> Array:
+    try:
+        array = np.asarray(value)
+    except ValueError as fault:
+        raise GraphcError(Diagnostic("GC512", f"expected an array for {name}, found none: {fault}")) from None
+    declared = node.tensor
+    kinds = "fiub" if declared.is_float else "iub" if declared.dtype != "bool" else "b"
+    if array.dtype.kind not in kinds:
+        expected = "numbers" if declared.is_float else "integers" if declared.dtype != "bool" else "bools"
+        raise GraphcError(Diagnostic("GC512", f"expected {expected} for {name}, found {array.dtype}"))
+    fits = len(array.shape) == len(declared.shape)
+    for size, found in zip(declared.shape, array.shape, strict=False):
+        if isinstance(size, int):
+            fits = fits and size == found
+        elif str(size).isidentifier():
+            first, other = bound.setdefault(str(size), (found, name))
+            if first != found:
+                message = f"expected as many in {name} as in {other}, found {found} and {first} for {size}"
+                raise GraphcError(Diagnostic("GC511", message))
+    if not fits:
+        shown = ", ".join(map(str, declared.shape))
+        raise GraphcError(Diagnostic("GC511", f"expected the shape ({shown}) for {name}, found {array.shape}"))
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        place = ", ".join(map(str, np.argwhere(~np.isfinite(array))[0]))
+        message = f"expected finite numbers for {name}, found {array[~np.isfinite(array)][0]} at [{place}]"
+        raise GraphcError(Diagnostic("GC512", message))
+    return array.astype(declared.dtype)
+
+
+def _absent(nodes: Mapping[str, Node], arrays: Mapping[str, Array]) -> list[str]:
+    """The inputs without data, which must be seeds."""
+    absent = [name for name in nodes if name not in arrays]
+    for name in absent:
+        type = nodes[name].tensor
+        if type.shape or type.dtype not in ("int64", "int32"):
+            raise GraphcError(Diagnostic("GC511", f"expected data for {name}: {type}, found none"))
+    return absent
+
+
+def _count(arrays: Mapping[str, Array], examples: Sequence[str]) -> int:
+    count = len(arrays[examples[0]]) if examples else 1
+    if not count:
+        raise GraphcError(Diagnostic("GC513", f"expected examples, found none in {examples[0]}"))
+    return count
+
+
+def _check_limits(model: Model, dataset: Dataset, table: Table | None = None) -> None:
+    """Whether labels and indices are below what they index."""
+    for node, limits in entry_limits(model.graph).items():
+        name = str(node.attrs["name"])
+        array = dataset.arrays.get(name)
+        known = [limit for limit in limits if isinstance(limit, int)]
+        if array is None or not known:
+            continue
+        wrong = np.argwhere((array < 0) | (array >= min(known)))
+        if len(wrong):
+            place = tuple(wrong[0])
+            found = f"{array[place]}{_meaning(dataset, name, array[place])}"
+            message = f"expected labels from 0 to {min(known) - 1} for {name}, found {found}"
+            if table is not None:
+                column = dataset.columns[name][
+                    int(np.ravel_multi_index(place[1:], array.shape[1:])) if place[1:] else 0
+                ]
+                raise GraphcError(Diagnostic("GC512", message, table.span(int(place[0]), column)))
+            raise GraphcError(Diagnostic("GC512", f"{message} at [{', '.join(map(str, place))}]"))
+
+
+def _meaning(dataset: Dataset, name: str, label: int) -> str:
+    texts = dataset.labels.get(name, ())
+    return f" ({texts[label]})" if 0 <= label < len(texts) else ""

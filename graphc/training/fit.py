@@ -1,0 +1,251 @@
+"""`fit`: a model and data in, the parameters that it learns and how it went out."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphc.atomic import write_atomic
+from graphc.compiler import Model, compile
+from graphc.diagnostics import Diagnostic
+from graphc.errors import GraphcError, GraphcWarning
+from graphc.optimizer import Optimizer
+from graphc.training.checkpoint import fingerprint, npz_bytes, read_checkpoint, write_checkpoint
+from graphc.training.columns import Labels
+from graphc.training.dataset import Data, Dataset, dataset_of
+from graphc.training.fault import divergence, is_finite
+from graphc.training.history import Epoch, Params, Progress, csv_text
+from graphc.training.lbfgs import Watch, minimised
+from graphc.training.scores import Scores
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """What a training gives.
+
+    Attributes
+    ----------
+    model : Model
+    params : dict
+        The best parameters where examples were held out and ``patience`` was given, else the last ones.
+    history : tuple of Epoch
+        Of each epoch its number, the steps so far, the loss, and the loss and accuracy on what was held out.
+    epoch : int
+        After how many epochs the parameters were these.
+    labels : mapping of str to sequence of str
+        For labels that were texts, those that stand for 0, 1, 2 …
+    columns : mapping of str to sequence of str
+        Of a table, the columns that each input was made of.
+    """
+
+    model: Model
+    params: dict[str, Any]
+    history: tuple[Epoch, ...]
+    epoch: int
+    labels: Labels = field(default_factory=dict)
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the parameters as a ``.npz`` file, in one step or not at all."""
+        write_atomic(path, npz_bytes(self.params))
+        return Path(path)
+
+    def write_history(self, path: str | os.PathLike[str]) -> Path:
+        """Write the history as comma-separated values."""
+        write_atomic(path, csv_text(self.history))
+        return Path(path)
+
+    def __repr__(self) -> str:
+        return f"<graphc fit of {self.model.name}, {self.epoch} epochs: {self.history[self.epoch - 1]}>"
+
+
+def fit(
+    source: Any,
+    data: Data,
+    *,
+    epochs: int = 10,
+    batch: int | None = 32,
+    optimizer: str | Optimizer | None = None,
+    holdout: float = 0.0,
+    patience: int | None = None,
+    seed: int = 0,
+    params: Params | None = None,
+    columns: Mapping[str, Sequence[str]] | None = None,
+    labels: Labels | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    watch: Watch | None = None,
+    **options: Any,
+) -> Fit:
+    """Train a model.
+
+    Parameters
+    ----------
+    source : Model, or what `compile` takes
+        Not yet compiled, it is also compiled with ``training=False``, for the measurements on what is held out.
+    data : mapping, or path of a ``.csv`` or ``.npz`` file
+        An array for each input. The first free size that an input begins with counts the examples. An integer scalar
+        that is not among the data is a seed: it gets a new number in each step.
+    epochs : int
+        How often to go through the examples.
+    batch : int, optional
+        How many examples a step takes: 1 for stochastic descent, None for all of them in each step.
+    optimizer : str or Optimizer, optional
+        Adam unless given, or that of the model. ``"lbfgs"`` is that of SciPy, on all examples at once; an epoch is one
+        of its iterations.
+    holdout : float
+        The share of the examples that is kept for measuring, drawn with the seed.
+    patience : int, optional
+        Stop when the loss on what is held out has not fallen for so many epochs, and keep the best parameters.
+    seed : int
+        Of the initial parameters, of what is held out, of the order of the examples in each epoch.
+    params : mapping, optional
+        To start from, in place of the model's initialisers.
+    columns : mapping of str to sequence of str, optional
+        Of a table, the columns of an input. By default an input ``y`` of one number is the column ``y``, and an input
+        ``X`` of several is the columns ``X0``, ``X1``, …, or all those that no other input takes.
+    labels : mapping of str to sequence of str, optional
+        The texts that stand for 0, 1, 2 …, from an earlier training; else they are sorted.
+    checkpoint : path, optional
+        A file that is written after each epoch.
+    resume : bool
+        Go on from the checkpoint where there is one: the result is that of a training that was never stopped.
+    watch : callable, optional
+        Receives each `Epoch`.
+    **options
+        Of `compile`, such as ``dtype`` or ``loss``, for what is not yet compiled.
+
+    Raises
+    ------
+    GraphcError
+        GC511 to GC513 for data that do not fit, before anything starts; GC514 when a number is not finite, with the
+        first node and the step; GC515 for a checkpoint of another training.
+    ValueError
+        When a number among the arguments makes no sense.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.linspace(-1, 1, 50)
+    >>> found = fit("x: Input[N]\\ny: Input[N]\\nw: Param = 0\\nloss: Output = mse(w * x, y)", {"x": x, "y": 3 * x},
+    ...             epochs=200, batch=10, optimizer="momentum(lr=0.1)")
+    >>> print(round(float(found.params["w"]), 6))
+    3.0
+    """
+    _check(epochs, batch, holdout, patience, resume and checkpoint is None)
+    lbfgs = optimizer == "lbfgs"
+    model, measured = _models(source, optimizer, options)
+    dataset = dataset_of(model, data, columns, labels)
+    start = dict(model.init_params(seed) if params is None else params)
+    kept, held_out = _split(dataset, holdout, seed)
+    progress = Progress(start, {} if lbfgs else model.init_state(start), (), start, 0)
+    scores = Scores(measured, dataset, held_out)
+    if lbfgs:
+        if checkpoint is not None:
+            raise ValueError("a training by L-BFGS is not interrupted, expected no checkpoint, found one")
+        progress = minimised(model, dataset.inputs(kept), progress, epochs, patience, scores, watch)
+    else:
+        mark = _mark(model, dataset, start, batch=batch, holdout=holdout, seed=seed)
+        if resume and checkpoint is not None and Path(checkpoint).exists():
+            progress = read_checkpoint(checkpoint, mark)
+        while len(progress.history) < epochs and not progress.risen(patience):
+            progress = _epoch(model, dataset, kept, batch, seed, progress, scores)
+            if checkpoint is not None:
+                write_checkpoint(checkpoint, mark, progress)
+            if watch is not None:
+                watch(progress.history[-1])
+    best = patience is not None
+    found = progress.best if best else progress.params
+    epoch = progress.best_epoch if best else len(progress.history)
+    return Fit(model, dict(found), progress.history, epoch, dataset.labels, dataset.columns)
+
+
+def _check(epochs: int, batch: int | None, holdout: float, patience: int | None, no_checkpoint: bool) -> None:
+    if epochs < 1:
+        raise ValueError(f"expected at least 1 epoch, found {epochs}")
+    if batch is not None and batch < 1:
+        raise ValueError(f"expected a batch of at least 1 example, found {batch}")
+    if not 0 <= holdout < 1:
+        raise ValueError(f"expected a share of at least 0 and below 1 to hold out, found {holdout}")
+    if patience is not None and (patience < 1 or not holdout):
+        message = "expected a patience of at least 1 epoch and a share to hold out, which it is about, found"
+        raise ValueError(f"{message} {patience} and {holdout}")
+    if no_checkpoint:
+        raise ValueError("expected a checkpoint to resume from, found none")
+
+
+def _models(source: Any, optimizer: str | Optimizer | None, options: Mapping[str, Any]) -> tuple[Model, Model]:
+    """The model that is trained, and the one that measures."""
+    extras = ["flat"] if optimizer == "lbfgs" else ["train_step"]
+    chosen = None if optimizer == "lbfgs" else optimizer
+    if isinstance(source, Model):
+        if options:
+            raise ValueError(f"the model is compiled, expected no options for that, found {', '.join(options)}")
+        return source.with_extras(extras, chosen), source
+    trained = compile(source, **options, with_=extras, optimizer=chosen)
+    with warnings.catch_warnings():
+        # Of a seed, for instance, that only training needs; all else has been said.
+        warnings.simplefilter("ignore", GraphcWarning)
+        return trained, compile(source, **{**options, "training": False})
+
+
+def _mark(model: Model, dataset: Dataset, params: Params, **settings: Any) -> str:
+    told = {**settings, "model": model.provenance.digest, "options": repr(model.provenance.options)}
+    return fingerprint(told, {**dataset.arrays, **{f"param {name}": value for name, value in params.items()}})
+
+
+def _split(dataset: Dataset, holdout: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows to learn from, and those to measure with."""
+    count = round(dataset.count * holdout)
+    if holdout and not 0 < count < dataset.count:
+        message = f"expected examples to hold out and to learn from, found {dataset.count} for a share of {holdout}"
+        raise GraphcError(Diagnostic("GC513", message))
+    order = np.random.default_rng([seed, 0]).permutation(dataset.count)
+    return np.sort(order[count:]), np.sort(order[:count])
+
+
+def _epoch(
+    model: Model,
+    dataset: Dataset,
+    kept: NDArray[np.int64],
+    batch: int | None,
+    seed: int,
+    progress: Progress,
+    scores: Scores,
+) -> Progress:
+    """One more epoch: it depends on the seed, its number and the training so far, on nothing else."""
+    number = len(progress.history) + 1
+    rng = np.random.default_rng([seed, number])
+    params, state, total = progress.params, progress.state, 0.0
+    before, inputs = params, dict[str, Any]()
+    # What overflows is found and told below.
+    with np.errstate(all="ignore"):
+        for rows in _batches(kept, batch, rng):
+            earlier, inputs_before = before, inputs
+            before, inputs = params, dataset.inputs(rows, rng)
+            params, state, loss = model.train_step(params, state, **inputs)
+            if not np.isfinite(loss):
+                step = int(state["steps_done"])
+                if is_finite(before) or not inputs_before:
+                    raise divergence(model, before, inputs, step, number)
+                raise divergence(model, earlier, inputs_before, step - 1, number)
+            total += float(loss) * len(rows)
+        if not is_finite(params):
+            raise divergence(model, before, inputs, int(state["steps_done"]), number)
+        measured = scores.of(params)
+    return progress.after(params, state, Epoch(number, int(state["steps_done"]), total / len(kept), *measured))
+
+
+def _batches(rows: NDArray[np.int64], batch: int | None, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    if batch is None:
+        yield rows
+        return
+    order = rng.permutation(rows)
+    yield from (order[start : start + batch] for start in range(0, len(order), batch))

@@ -1,0 +1,145 @@
+"""``graphc train`` and ``graphc compile --optimizer``: files, what is told, exit statuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+import graphc
+from graphc.cli import main
+
+MODEL = "X: Input[N, 2]; y: Input[N, int64]; z = dense(X, 3); loss: Output = mean(cross_entropy(z, y)); p: Output = z"
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    centers = {"fox": (2, 0), "cat": (-2, 0), "dog": (0, 3)}
+    rows = [(*RNG.normal(center), kind) for kind, center in centers.items() for _ in range(20)]
+    lines = ["width,height,kind", *(",".join(map(str, row)) for row in rows)]
+    (tmp_path / "d.csv").write_text("\n".join(lines))
+    (tmp_path / "m.gc").write_text(MODEL)
+    return tmp_path
+
+
+def graphc_train(*arguments: Any) -> Result:
+    return CliRunner().invoke(main, ["train", *map(str, arguments)])
+
+
+USUAL = ("m.gc", "--data", "d.csv", "--columns", "y=kind", "--lr", "0.1", "--epochs", "8")
+
+
+def test_parameters_labels_and_history_are_written(folder: Path) -> None:
+    done = graphc_train(*USUAL, "-o", "p.npz", "--holdout", "0.25", "--history", "h.csv")
+    assert done.exit_code == 0
+    assert done.stdout == ""
+    assert done.stderr.startswith("epoch 1: loss ")
+    assert "X is width, height\ny is kind\ny is 0 for cat, 1 for dog, 2 for fox\nafter 8 epochs: loss " in done.stderr
+    assert done.stderr.endswith("wrote p.npz and p.labels.json\n")
+    assert json.loads((folder / "p.labels.json").read_text()) == {"y": ["cat", "dog", "fox"]}
+    assert len((folder / "h.csv").read_text().splitlines()) == 9
+    params = dict(np.load(folder / "p.npz"))
+    assert graphc.compile(MODEL)(params, X=[[-2, 0], [0, 3], [2, 0]], y=[0, 1, 2])["p"].argmax(axis=1).tolist() == [
+        0,
+        1,
+        2,
+    ]
+    assert sorted(path.name for path in folder.iterdir()) == ["d.csv", "h.csv", "m.gc", "p.labels.json", "p.npz"]
+
+
+def test_nothing_is_written_that_was_not_asked_for(folder: Path) -> None:
+    assert graphc_train(*USUAL).exit_code == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["d.csv", "m.gc"]
+
+
+def test_resuming_gives_the_same_file(folder: Path) -> None:
+    graphc_train(*USUAL, "-o", "whole.npz")
+    graphc_train(*USUAL[:-1], "3", "--checkpoint", "c.npz")
+    done = graphc_train(*USUAL, "--checkpoint", "c.npz", "--resume", "-o", "p.npz")
+    assert done.stderr.startswith("epoch 4: ")
+    for name, array in np.load(folder / "whole.npz").items():
+        np.testing.assert_array_equal(np.load(folder / "p.npz")[name], array)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--optimizer", "lbfgs"),
+        ("--batch", "0"),
+        ("--optimizer", "momentum", "--dtype", "float32"),
+        ("--optimizer", "adam(clip_norm=1)", "--patience", "3", "--holdout", "0.5"),
+    ],
+)
+def test_options_are_taken(folder: Path, options: tuple[str, ...]) -> None:
+    pytest.importorskip("scipy")
+    assert graphc_train(*USUAL[:5], *options).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("m.gc",), 2, "Missing option '--data'"),
+        (("m.gc", "--data", "none.csv"), 2, "error[GC513]: expected a file of data at none.csv"),
+        (
+            ("m.gc", "--data", "d.csv"),
+            1,
+            "error[GC511]: expected a column y for the input y, found width, height, kind",
+        ),
+        (("none.gc", "--data", "d.csv"), 2, "error[GC402]"),
+        (("-e", "x: Inptu", "--data", "d.csv"), 1, "error[GC"),
+        ((*USUAL, "--columns", "nonsense"), 2, "expected columns such as X=width,height for --columns, found nonsense"),
+        ((*USUAL, "--patience", "2"), 2, "expected a patience of at least 1 epoch"),
+        ((*USUAL, "--resume"), 2, "expected a checkpoint to resume from"),
+        ((*USUAL, "--optimizer", "sgd"), 2, "error[GC417]: expected an optimiser among"),
+        ((*USUAL, "--optimizer", "lbfgs"), 2, "lbfgs finds the length of its steps itself, expected no --lr"),
+        ((*USUAL, "--lr", "1 / foo"), 1, "error[GC101]: unknown name foo"),
+        ((*USUAL, "-o", "none/p.npz"), 2, "cannot write none/p.npz"),
+        ((*USUAL, "--epochs", "0"), 2, "Invalid value for '--epochs'"),
+    ],
+)
+def test_wrong_use_is_told(folder: Path, arguments: tuple[str, ...], status: int, message: str) -> None:
+    done = graphc_train(*arguments)
+    assert (done.exit_code, message in done.stderr) == (status, True), done.stderr
+
+
+def test_a_step_of_training_is_compiled(folder: Path) -> None:
+    options = ["--optimizer", "momentum", "--lr", "0.1 * warmup(step, 10)", "-o", "m.py"]
+    assert CliRunner().invoke(main, ["compile", "m.gc", *options]).exit_code == 0
+    text = (folder / "m.py").read_text()
+    assert "Options: --with train_step --optimizer momentum(lr=0.1 * warmup(step, 10))\n" in text
+    assert "def train_step(params, state, X, y):" in text
+    done = CliRunner().invoke(main, ["check", "m.py"])
+    assert (done.exit_code, done.stdout) == (0, "m.py is up to date\n")
+
+
+def test_a_bar_is_for_terminals(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from graphc import train_command
+    from graphc.training.history import Epoch
+
+    class Terminal:
+        def __init__(self) -> None:
+            self.text = ""
+
+        def isatty(self) -> bool:
+            return True
+
+        def write(self, text: str) -> int:
+            self.text += text
+            return len(text)
+
+        def flush(self) -> None:
+            pass
+
+    terminal = Terminal()
+    monkeypatch.setattr(train_command.sys, "stderr", terminal)
+    with train_command.watched(3) as watch:
+        for number in (2, 3):
+            watch(Epoch(number, 10 * number, 0.5, 0.25, 0.75))
+    assert "loss 0.5, held out 0.25, accuracy 0.75" in terminal.text
+    assert "100%" in terminal.text

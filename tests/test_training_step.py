@@ -1,0 +1,305 @@
+"""Steps of training in generated modules: each optimiser beside the formulas of its paper, options, names, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc
+from graphc.errors import GraphcError
+from graphc.generated import difference
+from graphc.optimizer import Optimizer, optimizers
+
+MODEL = """
+X: Input[N, 3]
+y: Input[N]
+W: Param[3, 2] = normal()
+b: Param = 0.5
+loss: Output = mean((sum(tanh(X @ W), axis=1) + b - y) ** 2)
+"""
+RNG = np.random.default_rng(3)
+X, Y = RNG.normal(size=(8, 3)), RNG.normal(size=8)
+STEPS = 50
+
+Update = Callable[[Any, Any, list[Any], int], Any]
+
+
+def gradient(params: dict[str, Any]) -> dict[str, Any]:
+    """By hand."""
+    h = np.tanh(X @ params["W"])
+    d = 2 * (h.sum(1) + params["b"] - Y) / len(Y)
+    return {"W": X.T @ (d[:, None] * (1 - h**2)), "b": d.sum()}
+
+
+def momentum(p: Any, g: Any, s: list[Any], t: int) -> Any:
+    s[0] = 0.8 * s[0] + g
+    return p - 0.02 * s[0]
+
+
+def nesterov(p: Any, g: Any, s: list[Any], t: int) -> Any:
+    s[0] = 0.9 * s[0] + g
+    return p - 0.01 * (g + 0.9 * s[0])
+
+
+def adagrad(p: Any, g: Any, s: list[Any], t: int) -> Any:
+    s[0] = s[0] + g * g
+    return p - 0.01 / (np.sqrt(s[0]) + 1e-10) * g
+
+
+def rmsprop(p: Any, g: Any, s: list[Any], t: int) -> Any:
+    s[0] = 0.99 * s[0] + 0.01 * g * g
+    return p - 0.01 / (np.sqrt(s[0]) + 1e-8) * g
+
+
+def adam(p: Any, g: Any, s: list[Any], t: int, lr: float = 0.001) -> Any:
+    s[0] = 0.9 * s[0] + 0.1 * g
+    s[1] = 0.999 * s[1] + 0.001 * g * g
+    return p - lr * (s[0] / (1 - 0.9**t)) / (np.sqrt(s[1] / (1 - 0.999**t)) + 1e-8)
+
+
+UPDATES: dict[str, Update] = {
+    "gradient_descent": lambda p, g, s, t: p - 0.01 * g,
+    "gradient_ascent(lr=0.002)": lambda p, g, s, t: p + 0.002 * g,
+    "momentum(lr=0.02, decay=0.8)": momentum,
+    "nesterov": nesterov,
+    "adagrad": adagrad,
+    "rmsprop": rmsprop,
+    "adam": adam,
+    "adamw(lr=0.01)": lambda p, g, s, t: adam(p - 0.01 * 0.01 * p, g, s, t, 0.01),
+    "gradient_descent(lr=0.1 / step)": lambda p, g, s, t: p - 0.1 / t * g,
+    "gradient_descent(l2=0.1)": lambda p, g, s, t: p - 0.01 * (g + 0.2 * p),
+    "gradient_descent(l1=0.1)": lambda p, g, s, t: p - 0.01 * (g + 0.1 * np.sign(p)),
+    "gradient_ascent(lr=0.002, l2=0.1)": lambda p, g, s, t: p + 0.002 * (g - 0.2 * p),
+    "gradient_descent(clip=0.3)": lambda p, g, s, t: p - 0.01 * np.clip(g, -0.3, 0.3),
+    "momentum(lr=0.02, decay=0.8, weight_decay=0.1)": lambda p, g, s, t: momentum(p * (1 - 0.002), g, s, t),
+    "adam(weight_decay='1 / step')": lambda p, g, s, t: adam(p * (1 - 0.001 / t), g, s, t),
+}
+
+
+def by_hand(update: Update, params: dict[str, Any], steps: int = STEPS) -> dict[str, Any]:
+    memory = {name: [np.zeros_like(value)] * 2 for name, value in params.items()}
+    for t in range(1, steps + 1):
+        gradients = gradient(params)
+        params = {name: update(params[name], gradients[name], memory[name], t) for name in params}
+    return params
+
+
+def trained(model: graphc.Model, steps: int = STEPS, **data: Any) -> Iterator[tuple[Any, Any, Any]]:
+    params = model.init_params(0)
+    state = model.init_state(params)
+    for _ in range(steps):
+        params, state, loss = model.train_step(params, state, **(data or {"X": X, "y": Y}))
+        yield params, state, loss
+
+
+@pytest.mark.parametrize("text", UPDATES)
+def test_fifty_steps_are_those_of_the_formulas(text: str) -> None:
+    model = graphc.compile(MODEL, optimizer=text.replace("'", ""))
+    *_, (params, state, _) = trained(model)
+    want = by_hand(UPDATES[text], model.init_params(0))
+    assert state["steps_done"] == STEPS
+    for name in want:
+        np.testing.assert_allclose(params[name], want[name], rtol=1e-12, atol=1e-14)
+
+
+def test_every_optimizer_is_held_to_a_formula() -> None:
+    assert {Optimizer.parse(text.replace("'", "")).name for text in UPDATES} == set(optimizers())
+
+
+def test_the_norm_of_all_gradients_is_clipped_together() -> None:
+    model = graphc.compile(MODEL, optimizer="gradient_descent(lr=0.1, clip_norm=0.5)")
+    params = model.init_params(0)
+    for new, _, _ in trained(model):
+        gradients = gradient(params)
+        norm = np.sqrt(sum(np.sum(g**2) for g in gradients.values()))
+        for name in params:
+            want = params[name] - 0.1 * gradients[name] * min(1, 0.5 / norm)
+            np.testing.assert_allclose(new[name], want, rtol=1e-12, atol=1e-14)
+        params = new
+
+
+def test_a_norm_of_zero_stays_zero() -> None:
+    model = graphc.compile(MODEL, optimizer="gradient_descent(clip_norm=1)")
+    zeros = {"W": np.zeros((3, 2)), "b": np.float64(0)}
+    with np.errstate(all="raise"):
+        params, _, loss = model.train_step(zeros, model.init_state(zeros), X=X, y=np.zeros(8))
+    assert loss == 0
+    assert not params["W"].any()
+
+
+def test_the_loss_is_that_before_the_step() -> None:
+    model = graphc.compile(MODEL, optimizer="adam(l2=1)")
+    params = model.init_params(0)
+    _, _, loss = model.train_step(params, model.init_state(params), X=X, y=Y)
+    np.testing.assert_allclose(loss, model.value_and_grad(params, X=X, y=Y)[0], rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "want"),
+    [
+        ("warmup(step, 4)", [0.25, 0.5, 0.75, 1, 1, 1]),
+        ("step_decay(step, 2, 0.5)", [1, 1, 0.5, 0.5, 0.25, 0.25]),
+        ("exponential_decay(step, 2)", [1, 10**-0.5, 0.1, 10**-1.5, 0.01, 10**-2.5]),
+        ("cosine_decay(step, 4)", [1, 0.5 + 0.5**1.5, 0.5, 0.5 - 0.5**1.5, 0, 0]),
+        ("cosine_decay(step, 2, end=0.5)", [1, 0.75, 0.5, 0.5, 0.5, 0.5]),
+        ("where(step < 3, 1.0, 0.5)", [1, 1, 0.5, 0.5, 0.5, 0.5]),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_schedules(schedule: str, want: list[float], dtype: Any) -> None:
+    text = "w: Param = 0.0\nx: Input\nloss: Output = -w * x"
+    model = graphc.compile(text, optimizer=Optimizer("gradient_descent", lr=schedule), dtype=dtype)
+    found = [params["w"] for params, _, _ in trained(model, len(want), x=np.dtype(dtype).type(1))]
+    np.testing.assert_allclose(np.diff([0, *found]), want, atol=1e-6 if dtype == "float32" else 1e-14)
+
+
+@pytest.mark.parametrize("name", optimizers())
+def test_float32_stays_float32(name: str) -> None:
+    lr = "0.1 * warmup(step, 3) * cosine_decay(step, 9)"
+    model = graphc.compile(MODEL, optimizer=Optimizer(name, lr=lr, clip_norm=1, l2=0.1), dtype="float32")
+    data = {"X": X.astype(np.float32), "y": Y.astype(np.float32)}
+    *_, (params, state, loss) = trained(model, 3, **data)
+    assert {np.asarray(value).dtype for value in (*params.values(), loss)} == {np.dtype("float32")}
+    assert {np.asarray(value).dtype for name, value in state.items() if name != "steps_done"} <= {np.dtype("float32")}
+    assert isinstance(state["steps_done"], (int, np.int64))
+
+
+def test_nothing_given_is_changed_and_nothing_given_is_returned() -> None:
+    text = MODEL.replace("+ b", "+ b + sum(V)").replace("loss", "V: Param[2] = zeros()\nloss")
+    model = graphc.compile(text, wrt=["W"], optimizer="momentum")
+    params = model.init_params(0)
+    state = model.init_state(params)
+    before = {name: np.array(value) for name, value in (*params.items(), *state.items())}
+    new, remembered, _ = model.train_step(params, state, X=X, y=Y)
+    for name, value in (*params.items(), *state.items()):
+        np.testing.assert_array_equal(value, before[name])
+    for given in (*params.values(), *state.values(), X, Y):
+        assert not any(np.shares_memory(given, found) for found in (*new.values(), *remembered.values()))
+    # What is not trained stays as it is.
+    np.testing.assert_array_equal(new["V"], params["V"])
+    assert list(state) == ["steps_done", "velocity_W"]
+
+
+def test_any_name_may_be_that_of_a_parameter_or_an_input() -> None:
+    names = ["step", "lr", "d_step", "new_step", "m_lr", "adam", "grad", "steps_done", "params_", "state_W", "lambda_"]
+    lines = [f"{name}: Param[2] = normal()" for name in names]
+    total = " + ".join(f"sum({name} ** 2)" for name in names)
+    text = "\n".join(["state: Input", "m_step: Input", *lines, f"loss: Output = state * m_step * ({total})"])
+    model = graphc.compile(text, optimizer="adam(lr='0.1 * warmup(step, 10)', clip_norm=1)".replace("'", ""))
+    *_, (params, state, loss) = trained(model, 3, state=1.0, m_step=2.0)
+    assert list(params) == names
+    assert set(state) == {"steps_done", *(f"{slot}_{name}" for slot in "mv" for name in names)}
+    assert loss < model.value_and_grad(model.init_params(0), state=1.0, m_step=2.0)[0]
+
+
+def test_a_module_says_its_optimizer_and_is_made_again(tmp_path: Path) -> None:
+    (tmp_path / "m.gc").write_text(MODEL)
+    optimizer = Optimizer("adam", lr="0.1 - -step * 0", clip_norm=1.0)
+    path = graphc.compile(tmp_path / "m.gc", optimizer=optimizer, with_=["check"]).write(tmp_path / "m.py")
+    assert "--with train_step, check --optimizer adam(lr=0.1 - -step * 0, clip_norm=1.0)" in path.read_text()
+    assert difference(path) == ""
+    assert "adam" in graphc.compile(MODEL, with_=["train_step"]).source_text
+
+
+def test_pairs_of_hyphens_are_taken_apart(tmp_path: Path) -> None:
+    (tmp_path / "m.gc").write_text(MODEL)
+    path = graphc.compile(tmp_path / "m.gc", optimizer="adam(lr=0.1 - --0.01)").write(tmp_path / "m.py")
+    assert difference(path) == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (3, "state has a int, expected what init_state(params) gives: steps_done, velocity_W, velocity_b"),
+        ({}, "state has nothing, expected what init_state(params) gives"),
+        ({"steps_done": 0, "velocity_W": np.zeros((3, 3)), "velocity_b": 0.0}, "state['velocity_W'] has shape (3, 3)"),
+        ({"steps_done": 0.5, "velocity_W": np.zeros((3, 2)), "velocity_b": 0.0}, "state['steps_done'] is float64"),
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused(state: Any, message: str) -> None:
+    model = graphc.compile(MODEL, optimizer="momentum")
+    with pytest.raises((ValueError, TypeError)) as caught:
+        model.train_step(model.init_params(0), state, X=X, y=Y)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (None, "params is a NoneType, expected a dict of arrays"),
+        ({"W": np.zeros((3, 2))}, "params lacks b; expected W, b"),
+        ({"W": np.zeros((2, 2)), "b": 0.0}, "W has shape (2, 2), expected (3, 2)"),
+    ],
+)
+def test_parameters_that_do_not_fit_are_refused(params: Any, message: str) -> None:
+    model = graphc.compile(MODEL, optimizer="momentum")
+    state = model.init_state(model.init_params(0))
+    with pytest.raises((ValueError, TypeError)) as caught:
+        model.train_step(params, state, X=X, y=Y)
+    assert f"train_step(): {message}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("adan", "expected an optimiser among gradient_descent, gradient_ascent, momentum"),
+        ("warmup", "expected an optimiser among"),
+        (
+            "adam(rate=1)",
+            "adam takes lr, beta1, beta2, eps, l1, l2, clip, clip_norm, weight_decay, found no option rate",
+        ),
+        ("adam(0.1)", "expected an optimiser such as adam or adam(lr=0.01), found 'adam(0.1)'"),
+        ("adam(lr=1, lr=2)", "expected an"),
+        ("adam(**{})", "expected an optimiser such as"),
+        ("", "expected an expression for an optimiser, found ''"),
+        ("(" * 5000, "expected an expression for an optimiser"),
+        ("adam\nimport os", "expected an expression for an optimiser"),
+    ],
+)
+def test_what_is_no_optimizer_is_refused(text: str, message: str) -> None:
+    with pytest.raises(GraphcError) as caught:
+        graphc.compile(MODEL, optimizer=text)
+    assert caught.value.diagnostics[0].code == "GC417"
+    assert message in caught.value.diagnostics[0].message
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), None, [1], "0.1\nW: Param[3]", "x :="])
+def test_an_option_is_a_number_or_an_expression(value: Any) -> None:
+    with pytest.raises(GraphcError) as caught:
+        Optimizer("adam", lr=value)
+    assert caught.value.diagnostics[0].code == "GC417"
+
+
+@pytest.mark.parametrize(
+    ("lr", "code", "column"),
+    [("0.1 * foo", "GC101", 12), ("X", "GC101", 6), ("lambda: 1", "GC002", 6), ("__import__('os')", "GC002", 6)],
+)
+def test_an_error_in_an_option_has_its_place(lr: str, code: str, column: int) -> None:
+    with pytest.raises(GraphcError) as caught:
+        _ = graphc.compile(MODEL, optimizer=Optimizer("momentum", lr=lr)).source_text
+    found = caught.value.diagnostics[0]
+    assert (found.code, str(found.span)) == (code, f"optimizer:2:{column}")
+
+
+def test_an_update_of_another_shape_is_refused() -> None:
+    with pytest.raises(GraphcError) as caught:
+        _ = graphc.compile(MODEL, optimizer=Optimizer("gradient_descent", lr="stack([1.0 * step, 1.0])")).source_text
+    found = caught.value.diagnostics[0]
+    assert (found.code, found.message[:45]) == ("GC417", "expected float64[] for the new b, gradient_de")
+
+
+@pytest.mark.parametrize(("text", "options"), [("x * y", {}), (MODEL, {"wrt": ["X"]}), (MODEL, {"gradient": False})])
+def test_what_cannot_be_trained_is_refused(text: str, options: Any) -> None:
+    with pytest.raises(GraphcError) as caught:
+        _ = graphc.compile(text, with_=["train_step"], **options).source_text
+    assert caught.value.diagnostics[0].code == "GC411"
+
+
+def test_a_model_without_an_optimizer_says_so() -> None:
+    model = graphc.compile(MODEL)
+    with pytest.raises(AttributeError, match="compiled without an optimiser"):
+        model.init_state(model.init_params(0))

@@ -1,0 +1,312 @@
+"""`fit`: batches, hold-out sets, early stopping, resuming, divergence, and the same numbers for the same seed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc
+from graphc.errors import GraphcError
+from graphc.training import checkpoint
+from graphc.training.fit import Fit
+from graphc.training.history import Epoch
+
+ROOT = Path(__file__).parents[2]
+LINE = "X: Input[N, 2]\ny: Input[N]\nw: Param[2] = normal()\nloss: Output = mse(X @ w, y)\n"
+CLASSES = """
+X: Input[N, 2]
+y: Input[N, int64]
+seed: Input[int64]
+h = dropout(tanh(dense(X, 8)), 0.3, seed=seed)
+z = dense(h, 3)
+loss: Output = mean(cross_entropy(z, y))
+probs: Output = softmax(z)
+"""
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 2))
+Y = X @ [1.5, -0.5]
+KINDS = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0.5)
+
+
+def same(one: Fit, other: Fit) -> bool:
+    params = all(np.array_equal(one.params[name], other.params[name]) for name in one.params)
+    return params and repr(one.history) == repr(other.history)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 60, 1000, None])
+def test_a_line_is_found_whatever_the_batches(batch: int | None) -> None:
+    found = graphc.fit(LINE, {"X": X, "y": Y}, epochs=300, batch=batch, optimizer="gradient_descent(lr=0.05)")
+    np.testing.assert_allclose(found.params["w"], [1.5, -0.5], atol=1e-6)
+    assert found.epoch == 300
+    assert found.history[0].steps == (-(-60 // batch) if batch else 1)
+
+
+def test_steps_are_those_of_the_module_on_the_batches() -> None:
+    model = graphc.compile(LINE, optimizer="momentum(lr=0.05)")
+    found = graphc.fit(model, {"X": X, "y": Y}, epochs=1, batch=None, seed=4)
+    params = model.init_params(4)
+    params, _, loss = model.train_step(params, model.init_state(params), X, Y)
+    np.testing.assert_array_equal(found.params["w"], params["w"])
+    assert repr(found.history) == repr((Epoch(1, 1, float(loss)),))
+
+
+def test_every_example_is_seen_once_in_each_epoch() -> None:
+    model = graphc.compile("x: Input[N]\nw: Param = 0\nloss: Output = -w * sum(x)", optimizer="gradient_descent(lr=1)")
+    found = graphc.fit(model, {"x": 2.0 ** np.arange(10)}, epochs=3, batch=3)
+    assert found.params["w"] == 3 * 1023
+
+
+def test_a_seed_gives_the_same_numbers_and_another_one_others() -> None:
+    def trained(seed: int) -> Fit:
+        return graphc.fit(CLASSES, {"X": X, "y": KINDS}, epochs=3, batch=16, holdout=0.2, seed=seed)
+
+    assert same(trained(1), trained(1))
+    assert not same(trained(1), trained(2))
+
+
+def test_what_is_held_out_is_not_learned_from_and_measured_without_dropout() -> None:
+    found = graphc.fit(CLASSES, {"X": X, "y": KINDS}, epochs=60, batch=10, holdout=0.25, optimizer="adam(lr=0.03)")
+    last = found.history[-1]
+    assert last.steps == 60 * 5
+    assert last.accuracy > 0.7
+    assert last.holdout_loss < found.history[0].holdout_loss
+    with pytest.warns(graphc.GraphcWarning, match="seed is not used"):
+        measured = graphc.compile(CLASSES, training=False)
+    losses = {float(measured(found.params, X=X, y=KINDS, seed=seed)["loss"]) for seed in range(3)}
+    assert len(losses) == 1
+
+
+def test_the_seed_is_also_that_of_the_order() -> None:
+    start = {"w": np.zeros(2)}
+    one, other = (graphc.fit(LINE, {"X": X, "y": Y}, epochs=1, batch=7, params=start, seed=seed) for seed in (1, 2))
+    assert not np.array_equal(one.params["w"], other.params["w"])
+
+
+def test_all_examples_are_learned_from_or_measured() -> None:
+    data = {"X": X, "y": Y}
+    found = graphc.fit(LINE, data, epochs=1, batch=7, holdout=0.2, optimizer="gradient_descent(lr=1e-300)")
+    whole = graphc.compile(LINE)(found.params, **data)
+    epoch = found.history[0]
+    np.testing.assert_allclose(0.8 * epoch.loss + 0.2 * epoch.holdout_loss, whole, rtol=1e-12)
+
+
+def test_training_stops_when_the_hold_out_loss_rises_and_the_best_is_kept() -> None:
+    data = {"X": RNG.normal(size=(20, 2)), "y": RNG.normal(size=20)}
+    text = "X: Input[N, 2]\ny: Input[N]\nloss: Output = mse(dense(tanh(dense(X, 40)), 1)[:, 0], y)"
+    found = graphc.fit(text, data, epochs=500, batch=None, optimizer="adam(lr=0.05)", holdout=0.5, patience=5)
+    losses = [epoch.holdout_loss for epoch in found.history]
+    assert len(losses) < 500
+    assert found.epoch == int(np.argmin(losses)) + 1 == len(losses) - 5
+    again = graphc.fit(text, data, epochs=found.epoch, batch=None, optimizer="adam(lr=0.05)", holdout=0.5)
+    assert all(np.array_equal(found.params[name], again.params[name]) for name in found.params)
+
+
+def options(path: Path) -> dict[str, Any]:
+    return {"epochs": 6, "batch": 16, "holdout": 0.2, "seed": 5, "checkpoint": path}
+
+
+@pytest.mark.parametrize("stop", [1, 3, 6])
+def test_a_training_that_goes_on_is_the_unbroken_one(tmp_path: Path, stop: int) -> None:
+    data, path = {"X": X, "y": KINDS}, tmp_path / "c.npz"
+    whole = graphc.fit(CLASSES, data, **options(tmp_path / "whole.npz"))
+    graphc.fit(CLASSES, data, **{**options(path), "epochs": stop})
+    assert same(graphc.fit(CLASSES, data, **options(path), resume=True), whole)
+
+
+def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    script = textwrap.dedent(f"""
+        import sys, time, numpy as np
+        from pathlib import Path
+        import graphc
+        from tests.training.test_fit import CLASSES, KINDS, X, options
+        graphc.fit(CLASSES, {{"X": X, "y": KINDS}}, **options(Path({str(tmp_path / "c.npz")!r})),
+                   watch=lambda epoch: (print(epoch.epoch, flush=True), time.sleep(0.2)))
+    """)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "1\n"
+        assert process.stdout.readline() == "2\n"
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    resumed = graphc.fit(CLASSES, {"X": X, "y": KINDS}, **options(tmp_path / "c.npz"), resume=True)
+    assert same(resumed, graphc.fit(CLASSES, {"X": X, "y": KINDS}, **options(tmp_path / "whole.npz")))
+
+
+def test_a_checkpoint_that_is_cut_off_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, path = {"X": X, "y": Y}, tmp_path / "c.npz"
+    graphc.fit(LINE, data, epochs=2, checkpoint=path)
+    before = path.read_bytes()
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        graphc.fit(LINE, data, epochs=3, checkpoint=path, resume=True)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 6}, {"batch": 15}, {"holdout": 0.1}, {"optimizer": "adam(lr=0.1)"}, {"data": {"X": X, "y": Y + 1}}],
+)
+def test_the_checkpoint_of_another_training_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    data = {"X": X, "y": Y}
+    graphc.fit(LINE, data, **options(tmp_path / "c.npz"))
+    changed = {"data": data, **options(tmp_path / "c.npz"), **change}
+    with pytest.raises(GraphcError) as caught:
+        graphc.fit(LINE, **changed, resume=True)
+    assert caught.value.diagnostics[0].code == "GC515"
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "c.npz", w=np.zeros(2))
+    (tmp_path / "d.npz").write_bytes(b"PK")
+    for name in ("c.npz", "d.npz"):
+        with pytest.raises(GraphcError, match="expected a checkpoint of graphc"):
+            graphc.fit(LINE, {"X": X, "y": Y}, checkpoint=tmp_path / name, resume=True)
+
+
+def test_a_checkpoint_holds_what_was_put_in(tmp_path: Path) -> None:
+    found = graphc.fit(LINE, {"X": X, "y": Y}, epochs=2, checkpoint=tmp_path / "c.npz")
+    with np.load(tmp_path / "c.npz") as arrays:
+        mark = str(arrays["fingerprint"])
+    progress = checkpoint.read_checkpoint(tmp_path / "c.npz", mark)
+    assert repr(progress.history) == repr(found.history)
+    np.testing.assert_array_equal(progress.params["w"], found.params["w"])
+
+
+def test_divergence_names_the_first_node_and_the_step() -> None:
+    text = "x: Input[N]\nw: Param = 1.0\na = log(w)\nb = a * x\nloss: Output = mean(b)\n"
+    with pytest.raises(GraphcError) as caught:
+        graphc.fit(text, {"x": np.ones(4)}, batch=2, optimizer="gradient_descent(lr=0.6)")
+    (found,) = caught.value.diagnostics
+    assert (found.code, str(found.span)) == ("GC514", "<model>:3:5")
+    assert found.message == "expected finite numbers, found nan in a at step 3, in epoch 2"
+
+
+def test_divergence_of_a_gradient_is_found_in_the_step_before_its_loss() -> None:
+    text = "x: Input[N]\nw: Param = 0.0\nr = sqrt(w)\nloss: Output = mean(r * x)\n"
+    with pytest.raises(GraphcError) as caught:
+        graphc.fit(text, {"x": np.ones(4)}, batch=2, epochs=2, optimizer="gradient_descent")
+    (found,) = caught.value.diagnostics
+    assert found.code == "GC514"
+    assert found.message.endswith("at step 1, in epoch 1")
+    assert str(found.span) == "<model>:3:5"
+
+
+def test_an_update_that_overflows_is_told_as_such() -> None:
+    with pytest.raises(GraphcError, match="found others after the update at step 1"):
+        graphc.fit(
+            "x: Input[N]\nw: Param = 1.0\nloss: Output = w * 1e9 * sum(x)",
+            {"x": [1.0]},
+            epochs=1,
+            optimizer="gradient_descent(lr=1e300)",
+        )
+
+
+def test_lbfgs_is_scipys() -> None:
+    optimize = pytest.importorskip("scipy.optimize")
+    text = LINE + "scale: Output = sum(X)\n"
+    found = graphc.fit(text, {"X": X, "y": Y + 0.1 * X[:, 0] ** 2}, epochs=50, optimizer="lbfgs", seed=2)
+
+    def by_hand(w: Any) -> Any:
+        error = X @ w - Y - 0.1 * X[:, 0] ** 2
+        return np.mean(error**2), 2 * X.T @ error / len(X)
+
+    want = optimize.minimize(by_hand, graphc.compile(LINE).init_params(2)["w"], jac=True, method="L-BFGS-B")
+    np.testing.assert_allclose(found.params["w"], want.x, rtol=1e-7)
+    assert len(found.history) == want.nit
+    assert found.history[-1].loss == pytest.approx(want.fun, rel=1e-9)
+
+
+def test_lbfgs_stops_early_and_leaves_frozen_parameters() -> None:
+    pytest.importorskip("scipy.optimize")
+    text = "c: Param = 0.25\n" + LINE.replace("y)", "y + c)")
+    data = {"X": RNG.normal(size=(8, 2)), "y": RNG.normal(size=8)}
+    found = graphc.fit(text, data, epochs=50, optimizer="lbfgs", holdout=0.5, patience=1, wrt=["w"])
+    assert found.params["c"] == 0.25
+    assert found.epoch <= len(found.history) < 50
+
+
+def test_a_model_that_takes_its_data_as_a_whole() -> None:
+    found = graphc.fit(
+        "x: Input[3]\nw: Param = 0\nloss: Output = mse(w, x)",
+        {"x": [1.0, 2, 3]},
+        epochs=200,
+        optimizer="gradient_descent(lr=0.1)",
+    )
+    assert found.params["w"] == pytest.approx(2)
+    assert found.history[-1].steps == 200
+
+
+def test_float32_models_stay_so() -> None:
+    found = graphc.fit(LINE, {"X": X, "y": Y}, dtype="float32", epochs=1)
+    assert found.params["w"].dtype == np.float32
+
+
+def test_history_and_parameters_are_saved(tmp_path: Path) -> None:
+    found = graphc.fit(LINE, {"X": X, "y": Y}, epochs=2)
+    assert (
+        found.write_history(tmp_path / "h.csv").read_text().startswith("epoch,steps,loss,holdout_loss,accuracy\n1,2,")
+    )
+    with np.load(found.save(tmp_path / "p.npz")) as arrays:
+        np.testing.assert_array_equal(arrays["w"], found.params["w"])
+    assert repr(found).startswith("<graphc fit of model, 2 epochs: loss ")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": 0},
+        {"batch": 0},
+        {"holdout": 1.0},
+        {"holdout": -0.1},
+        {"patience": 2},
+        {"resume": True},
+        {"holdout": 0.5, "patience": 0},
+        {"optimizer": "lbfgs", "checkpoint": "c.npz"},
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        graphc.fit(LINE, {"X": X, "y": Y}, **wrong)
+
+
+def test_a_hold_out_set_needs_examples() -> None:
+    with pytest.raises(GraphcError, match="expected examples to hold out and to learn from, found 1"):
+        graphc.fit(LINE, {"X": X[:1], "y": Y[:1]}, holdout=0.5)
+
+
+def test_options_of_a_compiled_model_are_settled() -> None:
+    with pytest.raises(ValueError, match="the model is compiled, expected no options for that, found dtype"):
+        graphc.fit(graphc.compile(LINE), {"X": X, "y": Y}, dtype="float32")
+
+
+@pytest.mark.slow
+def test_training_costs_little_more_than_its_steps() -> None:
+    model = graphc.compile(CLASSES, optimizer="adam")
+    data = {"X": RNG.normal(size=(20_000, 2)), "y": RNG.integers(0, 3, 20_000)}
+    graphc.fit(model, data, epochs=1)
+    start = time.process_time()
+    graphc.fit(model, data, epochs=3)
+    whole = time.process_time() - start
+    params = model.init_params(0)
+    state = model.init_state(params)
+    start = time.process_time()
+    for place in list(range(0, 20_000, 32)) * 3:
+        batch = slice(place, place + 32)
+        params, state, _ = model.train_step(params, state, X=data["X"][batch], y=data["y"][batch], seed=place)
+    assert whole < 1.5 * (time.process_time() - start)

@@ -1,0 +1,151 @@
+"""Tables as data: which columns are whose, labels as texts, and what is wrong with a file, at its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import graphc
+from graphc.errors import GraphcError
+from graphc.training.dataset import Dataset, dataset_of
+
+MODEL = graphc.compile(
+    "X: Input[N, 2]; y: Input[N, int64]; z = dense(X, 2); loss: Output = mean(cross_entropy(z, y)); p: Output = z"
+)
+
+
+def read(folder: Path, text: str, columns: Mapping[str, Sequence[str]] | None = None, **options: Any) -> Dataset:
+    path = folder / "d.csv"
+    path.write_text(text, encoding="utf-8")
+    return dataset_of(MODEL, path, columns, **options)
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("X0,X1,y\n1,2,0\n3,4,1\n", {}),
+        ("y,X1,X0,name\n0,2,1,a\n1,4,3,b\n", {}),
+        ("width,y,height\n1,0,2\n3,1,4\n", {}),
+        ("width,kind,height\r\n1,0,2\r\n\r\n3,1,4", {"y": ["kind"]}),
+        ('a,"b, c",other,y\n1,2,9,0\n"3",4,9,1\n', {"X": ["a", "b, c"]}),
+        ("\ufeffX0, X1 ,y\n 1 ,2.0,0\n3e0,4,1.0\n", {}),
+    ],
+)
+def test_columns_are_found(tmp_path: Path, text: str, columns: dict[str, list[str]]) -> None:
+    found = read(tmp_path, text, columns)
+    np.testing.assert_array_equal(found.arrays["X"], [[1, 2], [3, 4]])
+    np.testing.assert_array_equal(found.arrays["y"], [0, 1])
+    assert found.arrays["y"].dtype == np.int64
+    assert found.count == 2
+    assert not found.labels
+
+
+def test_texts_are_labels_in_sorted_order(tmp_path: Path) -> None:
+    found = read(tmp_path, "X0,X1,y\n1,2,dog\n3,4, cat \n5,6,dog\n")
+    assert found.arrays["y"].tolist() == [1, 0, 1]
+    assert found.labels == {"y": ["cat", "dog"]}
+    again = read(tmp_path, "X0,X1,y\n1,2,dog\n", labels=found.labels)
+    assert again.arrays["y"].tolist() == [1]
+
+
+def test_axes_of_one_example_are_filled_row_by_row(tmp_path: Path) -> None:
+    model = graphc.compile("X: Input[N, 2, 2]; b: Input[N, bool]; w: Param = 0; loss: Output = w * sum(X) * sum(b)")
+    path = tmp_path / "d.csv"
+    path.write_text("X0,X1,X2,X3,b\n1,2,3,4,0\n")
+    np.testing.assert_array_equal(dataset_of(model, path).arrays["X"], [[[1, 2], [3, 4]]])
+
+
+HEADER = "X0,X1,y\n"
+BAD = [
+    ("", {}, "GC513", "1:1", "expected a line with the names of columns, found an empty file"),
+    ("\n\n", {}, "GC513", "1:1", "found an empty file"),
+    (HEADER, {}, "GC513", "1:1", "expected rows below the names of the columns, found none"),
+    ("X0,X0,y\n1,2,0\n", {}, "GC513", "1:1", "found X0 twice"),
+    (HEADER + "1,2,0\n1,2\n", {}, "GC513", "3:1", "expected 3 values as the first line has, found 2"),
+    (HEADER + '1,"2,0\n', {}, "GC513", "2:1", "expected comma-separated values"),
+    (HEADER + "1,2,0\n1,b,0\n", {}, "GC512", "3:3", "expected a number in the column X1, found 'b'"),
+    (HEADER + "1,,0\n", {}, "GC512", "2:3", "expected a number in the column X1, found an empty cell"),
+    (HEADER + "1,nan,0\n", {}, "GC512", "2:3", "expected a finite number in the column X1, found 'nan'"),
+    (HEADER + "1,1e999,0\n", {}, "GC512", "2:3", "expected a finite number in the column X1, found '1e999'"),
+    (HEADER + '"1",x,0\n', {}, "GC512", "2:1", "expected a number in the column X1, found 'x'"),
+    (HEADER + "1,2,0\n1,2,2\n", {}, "GC512", "3:5", "expected labels from 0 to 1 for y, found 2"),
+    (HEADER + "1,2,-1\n", {}, "GC512", "2:5", "expected labels from 0 to 1 for y, found -1"),
+    (HEADER + "1,2,a\n1,2,b\n1,2,c\n", {}, "GC512", "4:5", "expected labels from 0 to 1 for y, found 2 (c)"),
+    (HEADER + "1,2,a\n1,2,\n", {}, "GC512", "3:5", "expected a label in the column y, found an empty cell"),
+    ("X0,X1\n1,2\n", {}, "GC511", "1:1", "expected a column y for the input y, found X0, X1"),
+    ("X0,y\n1,0\n", {}, "GC511", "1:1", "expected 2 columns for the input X, found X0"),
+    ("a,b,c,y\n1,2,3,0\n", {}, "GC511", "1:1", "expected 2 columns for the input X, found a, b, c"),
+    ("y\n0\n", {}, "GC511", "1:1", "expected a column X0, X1, … for the input X, found y"),
+    (HEADER + "1,2,0\n", {"X": ["X0", "Z"]}, "GC511", "1:1", "expected a column Z, found X0, X1, y"),
+    (HEADER + "1,2,0\n", {"Z": ["X0"]}, "GC511", "1:1", "expected columns for X, y, found some for Z"),
+]
+
+
+@pytest.mark.parametrize(("text", "columns", "code", "place", "message"), BAD)
+def test_bad_files_are_refused_at_their_place(
+    tmp_path: Path, text: str, columns: dict[str, list[str]], code: str, place: str, message: str
+) -> None:
+    with pytest.raises(GraphcError) as caught:
+        read(tmp_path, text, columns)
+    (found,) = caught.value.diagnostics
+    assert (found.code, str(found.span)) == (code, f"d.csv:{place}")
+    assert message in found.message
+
+
+def test_an_unknown_label_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(GraphcError) as caught:
+        read(tmp_path, HEADER + "1,2,cat\n1,2,cow\n", labels={"y": ["cat", "dog"]})
+    (found,) = caught.value.diagnostics
+    assert (found.code, str(found.span)) == ("GC512", "d.csv:3:5")
+    assert found.message == "expected a label among cat, dog, found 'cow'"
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "latin.csv").write_bytes(b"X0,X1,y\n1,2,\xe9\n")
+    (tmp_path / "fake.npz").write_bytes(b"nothing")
+    cases = {"latin.csv": "found byte 0xe9 at 12", "none.csv": "found none", "fake.npz": "found something else"}
+    for name, message in cases.items():
+        with pytest.raises(GraphcError, match=message) as caught:
+            dataset_of(MODEL, tmp_path / name)
+        assert caught.value.diagnostics[0].code == "GC513"
+
+
+GOOD = {"X": np.zeros((3, 2)), "y": np.zeros(3, int)}
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "message"),
+    [
+        ({"y": None}, "GC511", "expected data for y: int64[N], found none"),
+        ({"X": np.zeros((3, 4))}, "GC511", "expected the shape (N, 2) for X, found (3, 4)"),
+        ({"X": np.zeros(3)}, "GC511", "expected the shape (N, 2) for X, found (3,)"),
+        ({"y": np.zeros(4, int)}, "GC511", "expected as many in y as in X, found 4 and 3 for N"),
+        ({"Z": np.zeros(3)}, "GC511", "expected arrays for X, y, found one for Z"),
+        ({"y": np.zeros(3)}, "GC512", "expected integers for y, found float64"),
+        ({"X": np.array([["a", "b"]] * 3)}, "GC512", "expected numbers for X, found <U1"),
+        ({"X": [[1, 2], [3]]}, "GC512", "expected an array for X, found none"),
+        ({"X": [[1, 2], [3, np.nan], [5, 6]]}, "GC512", "expected finite numbers for X, found nan at [1, 1]"),
+        ({"y": [0, 1, 2]}, "GC512", "expected labels from 0 to 1 for y, found 2 at [2]"),
+        ({"X": np.zeros((0, 2)), "y": np.zeros(0, int)}, "GC513", "expected examples, found none in X"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(change: dict[str, Any], code: str, message: str) -> None:
+    data = {name: value for name, value in {**GOOD, **change}.items() if value is not None}
+    with pytest.raises(GraphcError) as caught:
+        dataset_of(MODEL, data)
+    assert caught.value.diagnostics[0].code == code
+    assert message in caught.value.diagnostics[0].message
+
+
+def test_columns_are_of_tables() -> None:
+    with pytest.raises(GraphcError, match="columns are of tables"):
+        dataset_of(MODEL, GOOD, {"X": ["a"]})
+
+
+def test_arrays_of_a_file(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", **GOOD)
+    assert dataset_of(MODEL, tmp_path / "d.npz").count == 3
