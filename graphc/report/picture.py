@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
@@ -167,8 +168,11 @@ def _shapes(group: Element) -> list[Element]:
 
 
 def _add_shapes(made: Element, group: Element, middle: float | None) -> None:
-    for shape in _shapes(group):
-        _add_shape(made, shape, middle)
+    """Lines of text around the middle; those of several pieces, such as a name and its shape, as they are laid out."""
+    shapes = _shapes(group)
+    pieces = Counter(shape.attrib["y"] for shape in shapes if "y" in shape.attrib)
+    for shape in shapes:
+        _add_shape(made, shape, middle if pieces[shape.get("y", "")] == 1 else None)
 
 
 def _add_wire(made: Element, group: Element) -> None:
