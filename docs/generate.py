@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-import graphc
 from docs.accuracy_page import accuracy_page
 from docs.conventions_page import conventions_page
 from docs.derivatives_page import derivatives_page
 from docs.errors_page import errors_page
 from docs.markdown_text import code, table
 from docs.operations_page import operations_page
+from docs.pictures import pictures
 from docs.plots_page import plot_pictures
 from docs.stability_page import stability_section
 from graphc import tensor_type
 from graphc.backends import drawing
-from graphc.backends.dot import dot
 from graphc.frontends import arithmetic, elementwise, session
 from graphc.frontends.library import public_library
 from graphc.ops import joining
@@ -36,7 +34,7 @@ def generated_texts() -> dict[str, str]:
         "stability.md": {"rules": stability_section()},
     }
     written = {page: _with_sections(page, found) for page, found in sections.items()}
-    pictures = {f"figures/{name}.dot": picture.text() for name, picture in PICTURES.items()}
+    drawn = {f"figures/{name}.dot": text for name, text in pictures().items()}
     pages = {
         "operations.md": operations_page(),
         "derivatives.md": derivatives_page(),
@@ -44,7 +42,7 @@ def generated_texts() -> dict[str, str]:
         "accuracy.md": accuracy_page(),
         "errors.md": errors_page(),
     }
-    return {**pages, **written, **pictures}
+    return {**pages, **written, **drawn}
 
 
 def main() -> None:
@@ -107,26 +105,6 @@ def limits_section() -> str:
         ("nodes of a picture (`.dot` has no limit)", drawing.MOST_NODES),
     ]
     return table(["at most", "how many"], [[what, f"{number:,}"] for what, number in rows])
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture of the documentation."""
-
-    model: str
-    at: Mapping[str, float] | None = None
-
-    def text(self) -> str:
-        """Its DOT text."""
-        model = graphc.compile(DOCS.parent / "examples" / f"{self.model}.gc")
-        return dot(model.joint if self.at is None else model.at(self.at), title=model.name)
-
-
-PICTURES: dict[str, Picture] = {
-    "figure1": Picture("figure1", {"x": 2, "y": 3, "z": 4}),
-    "figure2": Picture("figure2", {"x": 2, "y": 3, "z": 4}),
-    "linear_regressor": Picture("linear_regressor"),
-}
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from graphc.backends.dot_text import canvas, escaped, html, styled, table
 from graphc.backends.grid import Grid, grid_of
 from graphc.backends.palette import Theme
 from graphc.backends.picture import shortened
-from graphc.backends.placing import Placed, place
+from graphc.backends.placing import BAND_INDENT, BAND_LETTER, Placed, band_title, letters, place
 from graphc.backends.readings import Readings
 from graphc.backends.routes import Route, Router
 from graphc.graph import Scope
@@ -74,11 +74,11 @@ def _boxes(out: graphviz.Digraph, diagram: Diagram, theme: Theme, placed: Placed
             continue
         look, around = theme.looks["band"], placed.bands[layer]
         with out.subgraph(name=f"cluster_{escaped('/'.join(layer))}") as band:
-            title = shortened(diagram.titles.get(layer, layer[-1]), _LONGEST["head"])
+            title = band_title(diagram, layer, _LONGEST)
             band.attr(label=html([styled(title, look.text, bold=True, size=11)]), style="rounded,filled")
             corners = (around.left, around.bottom, around.right, around.top)
             band.attr(bb=",".join(f"{value:g}" for value in corners))
-            band.attr(lp=f"{around.left + 10 + 3.1 * len(title):g},{around.top - 9:g}")
+            band.attr(lp=f"{around.left + BAND_INDENT + BAND_LETTER / 2 * letters(title):g},{around.top - 9:g}")
             band.attr(color=look.line, fillcolor=look.fill, tooltip=escaped("/".join(layer)))
             _plain(band, boxes, theme, placed, readings)
 

@@ -91,7 +91,7 @@ def _title(change: Change, theme: Theme) -> str:
     parts = [styled(change.title, theme.muted, bold=True, size=12)]
     if change.firing is not None:
         rule = styled(change.firing.rule, theme.muted, mono=True, size=12)
-        parts = [parts[0] + styled(": ", theme.muted, bold=True, size=12) + rule]
+        parts = [styled(f"{change.title}:  ", theme.muted, bold=True, size=12) + rule]
     if change.others:
         parts.append(styled(f"with {', '.join(change.others)}", theme.muted, size=12, longest=60))
     parts.append(styled(f"−{_nodes(len(change.removed))}  +{_nodes(len(change.added))}", theme.muted, size=12))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphc.backends.diagram import Box, Diagram
 from graphc.backends.grid import LEAVES, Grid
+from graphc.backends.picture import shortened
 from graphc.graph import Scope
 
 GAP_X, GAP_Y = 34.0, 32.0
 """Between lanes and rows, in points."""
-_BAND_TOP, _BAND, _MARGIN = 24.0, 8.0, 14.0
-"""Room above the first and below the last row of a band, and around its boxes."""
+_BAND_TOP, _BAND, _MARGIN = 20.0, 8.0, 14.0
+"""Room above the first and below the last row of a band, and around its boxes: no shape on an arrow is on its edge."""
+BAND_LETTER, BAND_INDENT = 6.2, 10.0
+"""The width of a letter in the title of a band, and the room before it."""
 _BOLD, _MONO, _SMALL = 7.2, 6.05, 5.75
 """The width of a letter: the op's name, formulas, shapes."""
 
@@ -91,7 +94,14 @@ def place(
         rows[row_of[id]].append(rectangle)
     for row in rows:
         row.sort(key=lambda rectangle: rectangle.x)
-    return Placed(placed, rows, row_of, _bands(boxes, placed, row_of, layers), gutters)
+    before = max(x for x in gutters if x < 0) - 2 * BAND_INDENT
+    lefts = {layer: before - BAND_LETTER * letters(band_title(diagram, layer, longest)) for layer in layers}
+    return Placed(placed, rows, row_of, _bands(boxes, placed, row_of, layers, lefts), gutters)
+
+
+def band_title(diagram: Diagram, layer: Scope, longest: Mapping[str, int]) -> str:
+    """What is written in the corner of a layer's band."""
+    return shortened(diagram.titles.get(layer, layer[-1]), longest["head"])
 
 
 def letters(text: str) -> int:
@@ -160,8 +170,12 @@ def _bands(
     placed: Mapping[str, Rectangle],
     row_of: Mapping[str, int],
     layers: Mapping[Scope, tuple[int, int]],
+    lefts: Mapping[Scope, float],
 ) -> dict[Scope, Rectangle]:
-    """A rectangle around each layer, where it would hold nothing else and touch no other one."""
+    """A rectangle around each layer, where it would hold nothing else and touch no other one.
+
+    Where there is room it reaches so far to the left that no arrow of the spine, nor one past it, crosses its title.
+    """
     members: dict[Scope, list[Rectangle]] = {}
     in_row: dict[int, list[tuple[Scope, Rectangle]]] = {}
     for box in boxes:
@@ -173,11 +187,20 @@ def _bands(
     for layer, band in found.items():
         for row in range(layers[layer][0], layers[layer][1] + 1):
             in_row[row].append((layer, band))
-    return {
-        layer: band
-        for layer, band in found.items()
-        if not any(_hits(layer, band, in_row[row]) for row in range(layers[layer][0], layers[layer][1] + 1))
-    }
+
+    def is_free(layer: Scope, band: Rectangle) -> bool:
+        first, last = layers[layer]
+        return not any(_hits(layer, band, in_row[row]) for row in range(first, last + 1))
+
+    free = {layer: band for layer, band in found.items() if is_free(layer, band)}
+    wide = {layer: _reaching(band, lefts[layer]) for layer, band in free.items()}
+    return {layer: wide[layer] if is_free(layer, wide[layer]) else band for layer, band in free.items()}
+
+
+def _reaching(band: Rectangle, left: float) -> Rectangle:
+    """A band that reaches so far to the left."""
+    left = min(left, band.left)
+    return replace(band, x=(left + band.right) / 2, width=band.right - left)
 
 
 def _around(rectangles: Sequence[Rectangle]) -> Rectangle:

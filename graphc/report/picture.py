@@ -168,11 +168,11 @@ def _shapes(group: Element) -> list[Element]:
 
 
 def _add_shapes(made: Element, group: Element, middle: float | None) -> None:
+    """Lines of text around the middle; those of several pieces, such as a name and its shape, as they are laid out."""
     shapes = _shapes(group)
-    lines = Counter(shape.attrib.get("y") for shape in shapes)
+    pieces = Counter(shape.attrib["y"] for shape in shapes if "y" in shape.attrib)
     for shape in shapes:
-        # Of a line in several runs each stays where it is, beside the others.
-        _add_shape(made, shape, middle if lines[shape.attrib.get("y")] == 1 else None)
+        _add_shape(made, shape, middle if pieces[shape.get("y", "")] == 1 else None)
 
 
 def _add_wire(made: Element, group: Element) -> None:

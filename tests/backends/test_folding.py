@@ -10,6 +10,7 @@ import pytest
 import graphc
 from graphc.backends.dot import dot
 from graphc.backends.drawing import layout, layout_engine
+from graphc.backends.placing import BAND_LETTER
 
 
 def heads(model: graphc.Model, **look: object) -> dict[str, list[str]]:
@@ -58,6 +59,21 @@ def test_other_attributes_and_skips_are_not_merged() -> None:
 def test_a_period_of_several_boxes_is_a_band() -> None:
     model = network("h = h + tanh(dense(dense(h, 8), 16))")
     assert "×12 (own parameters)" in dot(model.joint, depth=0)
+
+
+@pytest.mark.parametrize("view", ["joint", "forward"])
+def test_no_arrow_crosses_the_title_of_a_band(view: str) -> None:
+    text = dot(network("h = h + tanh(dense(dense(h, 8), 16))").joint, view=view, depth=0)  # type: ignore[typeddict-item]
+    band = text[text.index("×12") :]
+    middle, height = (float(found) for found in re.findall(r'lp="?([-\d.]+),([-\d.]+)', band)[0])
+    end = middle + BAND_LETTER / 2 * len("×12 (own parameters)")
+    lefts = []
+    for way in re.findall(r'-> .*pos="([^"]*)"', text):
+        xs, ys = zip(*re.findall(r"(-?[\d.]+),(-?[\d.]+)", way), strict=True)
+        if min(map(float, ys)) < height < max(map(float, ys)):
+            lefts.append(min(map(float, xs)))
+    assert len(lefts) >= 2
+    assert min(lefts) > end
 
 
 def test_pictures_fold_beyond_120_boxes_and_depth_unfolds() -> None:

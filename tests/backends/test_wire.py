@@ -46,6 +46,11 @@ def test_every_number_of_the_figure_is_on_its_wire() -> None:
     }
 
 
+def test_the_legend_speaks_of_junctions_where_there_are_some() -> None:
+    assert "junction ●" in figure()
+    assert "junction ●" not in dot(graphc.compile("(x + y) * z").joint)
+
+
 def test_the_slide_with_gradients_39_and_8() -> None:
     model = graphc.compile("w1**3 * w2 + 3 * w1")
     found = tables(dot(model.at(w1=2, w2=3)))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from docs.generate import generated_texts
+from docs.pictures import commands
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -29,6 +30,13 @@ def test_every_picture_is_drawn_from_its_dot_text(texts: Mapping[str, str]) -> N
     for name in drawn:
         dot, svg = ((DOCS / "figures" / name).with_suffix(end).read_text(encoding="utf-8") for end in (".dot", ".svg"))
         assert set(re.findall(r"\bid=(n\d+)", dot)) == set(re.findall(r'<g id="(n\d+)"', svg)), name
+
+
+def test_a_picture_is_drawn_by_the_command_on_its_page() -> None:
+    shown = "![A product](figures/product.svg)\n"
+    assert commands(f"$ graphc draw -e 'x * y' -o product.svg\n{shown}") == {"product": ["draw", "-e", "x * y", "-o"]}
+    with pytest.raises(KeyError, match="product"):
+        commands(f"$ graphc draw -e 'x * y' -o other.svg\n{shown}")
 
 
 def test_every_plot_is_saved_by_the_code_of_its_page_and_shown_there() -> None:

@@ -28,6 +28,11 @@ NOT_RUN = {
         "pip install 'pygraphviz>=2.0' && graphc draw digits.gc -o digits.svg\n",
         "pip install 'pygments>=2.17' && graphc report digits.gc -o digits.html\n",
     ),
+    # Pictures of a browser, which differ from machine to machine.
+    "docs/gallery.md": (
+        'chromium --headless --hide-scrollbars --window-size=1280,800 --screenshot=report_figure2.png "file://$PWD/figure2.html#step=11"\n'
+        'chromium --headless --hide-scrollbars --window-size=1280,1080 --screenshot=report_network.png "file://$PWD/network.html#step=16"\n',
+    ),
     "docs/report.md": ("pip install 'graphc[report]'\n",),
 }
 # Text that no block prints: what a command says where nothing is installed that draws.

@@ -173,6 +173,12 @@ def test_a_model_without_numbers_and_one_without_a_gradient() -> None:
     assert "def evaluate(v):" in re.sub("<[^>]*>", "", forward.html)
 
 
+def test_the_name_of_a_parameter_and_its_shape_stand_side_by_side() -> None:
+    shown = Parsed(graphc.compile("W: Param[64, 10] = zeros()\nloss: Output = mean(W ** 2)").show().html)
+    places = [(found["x"], found["y"]) for tag, found in shown.elements if tag == "text"]
+    assert len(set(places)) == len(places) > 10
+
+
 def test_an_op_with_several_results_and_a_model_without_steps() -> None:
     spectral = graphc.compile("A: Input[n, n]\nloss: Output = sum(eigh(A)[0])").show(A=np.eye(3))
     assert "∂loss/∂A = " in spectral.html
