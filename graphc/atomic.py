@@ -28,7 +28,6 @@ def write_atomic(path: str | os.PathLike[str], data: str | bytes) -> None:
         os.replace(temporary, target)
     except OSError as fault:
         # Nobody asked for the temporary file.
-        fault.filename, fault.filename2 = str(path), None
-        raise
+        raise OSError(fault.errno, fault.strerror, str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)

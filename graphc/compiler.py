@@ -16,6 +16,8 @@ from graphc.autodiff import Joint, differentiate
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError, GraphcWarning
 from graphc.extras import KINDS, output_of, requested
+from graphc.frontends.files import decoded
+from graphc.frontends.session import MAX_TEXT
 from graphc.frontends.text import Parsed, parse_model
 from graphc.gradient_check import GradientReport, check_gradient
 from graphc.graph import Graph, Node
@@ -23,7 +25,7 @@ from graphc.op import Conventions
 from graphc.optimizer import Optimizer, chosen_optimizer
 from graphc.passes import Compiled, expand_gradients, run_pipeline
 from graphc.products import Layout, whole_layout
-from graphc.provenance import Options, Provenance, checked_conventions, checked_extras, digest_of
+from graphc.provenance import Options, Provenance, checked_conventions, checked_dtype, checked_extras, digest_of
 from graphc.size import size_names
 from graphc.source import Source, Span
 from graphc.targets import losses_of, named_variables, variables_of
@@ -51,7 +53,7 @@ def compile(
     source: str | os.PathLike[str] | Callable[..., Any] | sympy.Basic | sympy.MatrixBase | Model,
     *,
     loss: str | Sequence[str] | None = None,
-    wrt: Sequence[str] | None = None,
+    wrt: str | Sequence[str] | None = None,
     dtype: DType = "float64",
     gradient: bool = True,
     training: bool = True,
@@ -71,7 +73,7 @@ def compile(
     loss : str or sequence of str, optional
         The scalar output to differentiate: by default the one called ``loss``, else the only scalar output. A sequence
         names outputs of any shape, of which ``backward`` takes a cotangent each.
-    wrt : sequence of str, optional
+    wrt : str or sequence of str, optional
         What to differentiate with respect to: by default the parameters, or the float inputs of a model without any.
         Any named value of the model will do.
     dtype : {"float64", "float32"}
@@ -117,6 +119,7 @@ def compile(
     """
     if isinstance(source, Model):
         return source
+    dtype = checked_dtype(dtype)
     for name, number in (sizes or {}).items():
         if type(number) is not int or number < 0:
             message = f"expected a whole number for the size {name}, found {number!r}"
@@ -129,7 +132,7 @@ def compile(
         loss = [name for name, node in parsed.graph.outputs.items() if node.tensor.shape] or None
     options = Options(
         loss=loss if isinstance(loss, str) or loss is None else tuple(loss),
-        wrt=None if wrt is None else tuple(wrt),
+        wrt=(wrt,) if isinstance(wrt, str) else None if wrt is None else tuple(wrt),
         dtype=dtype,
         gradient=gradient,
         training=training,
@@ -384,7 +387,12 @@ class Model:
         if fixed := [name for name in self.variables if name not in leaves]:
             raise ValueError(f"check_grad() moves inputs and parameters, {', '.join(fixed)} is computed")
         names = [str(node.attrs["name"]) for node in self.graph.params]
-        params = {name: np.asarray(value, np.float64) for name, value in (args[0] if names else {}).items()}
+        # A call says best what is wrong with arguments.
+        self.value_and_grad(*args, **inputs)
+        positional = list(args)
+        given_params = {} if not names else positional.pop(0) if positional else inputs.pop("params")
+        inputs |= zip((str(node.attrs["name"]) for node in self.graph.inputs), positional, strict=False)
+        params = {name: np.asarray(value, np.float64) for name, value in given_params.items()}
         given = {name: _as_float64(value) for name, value in inputs.items()}
         _, gradients = self.value_and_grad(*([params] if names else []), **given)
         point = {**params, **given}
@@ -643,7 +651,8 @@ def _read(source: str | os.PathLike[str]) -> tuple[Source, Path | None]:
         return Source("<model>", source), None
     path = Path(source)
     try:
-        return Source(path.name, path.read_text(encoding="utf-8")), path.parent
+        with path.open("rb") as file:
+            return Source(path.name, decoded(file, MAX_TEXT)), path.parent
     except OSError as fault:
         reason = (fault.strerror or str(fault)).lower()
         message = f"expected a model file at {path}, found none: {reason}"

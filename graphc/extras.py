@@ -211,7 +211,7 @@ def _check_dependence(graph: Graph, output: Node, variables: Mapping[str, Node])
         except GraphcError as error:
             faults += error.diagnostics
     cut = [fault for fault in faults if fault.code == "GC301"]
-    if cut or len(faults) == len(variables):
+    if cut or 0 < len(faults) == len(variables):
         raise GraphcError(*(cut or faults))
 
 

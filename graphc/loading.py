@@ -141,7 +141,10 @@ def source_of(file: str | None, expression: str | None) -> str | Path:
 
 
 def _standard_input() -> str:
+    from graphc.frontends.files import decoded
+    from graphc.frontends.session import MAX_TEXT
+
     try:
-        return sys.stdin.buffer.read().decode()
+        return decoded(sys.stdin.buffer, MAX_TEXT)
     except UnicodeDecodeError as fault:
         raise click.UsageError(f"expected UTF-8 text on standard input: {fault.reason} at {fault.start}") from None

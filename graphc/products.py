@@ -109,7 +109,17 @@ def opened_graph(
     protected: Mapping[str, Node] | None = None,
     conventions: Conventions = "graphc",
 ) -> Opened:
-    """Open a graph to differentiate one of its outputs; no stability rule goes round what is protected."""
+    """Open a graph to differentiate one of its outputs; no stability rule goes round what is protected.
+
+    Raises
+    ------
+    GraphcError
+        GC302 when there are no variables.
+    """
+    if not variables:
+        span = next(iter(graph.spans.get(graph.outputs[output], ())), None)
+        message = f"expected a float input or parameter to differentiate {output} by, found none"
+        raise GraphcError(Diagnostic("GC302", message, span))
     stable, nodes, _ = stabilise(graph, {**variables, **(protected or {})}, conventions)
     builder = Builder(intern=True)
     mapping = rebuild(stable, builder, step=apart(builder, nodes.values()))

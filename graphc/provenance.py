@@ -126,6 +126,19 @@ def checked_conventions(wanted: str) -> Conventions:
     return found
 
 
+def checked_dtype(wanted: DType) -> DType:
+    """The float type of this name.
+
+    Raises
+    ------
+    GraphcError
+        GC204 when models have none such.
+    """
+    if wanted == "float64" or wanted == "float32":
+        return wanted
+    raise GraphcError(Diagnostic("GC204", f"expected the dtype float64 or float32 of a model, found {wanted!r}"))
+
+
 def _option_texts(options: Options) -> list[str]:
     # A sequence of one output is not the same as that output, which has to be a scalar.
     loss = f"{options.loss[0]}," if isinstance(options.loss, tuple) and len(options.loss) == 1 else options.loss

@@ -283,6 +283,8 @@ def refused(derive: Callable[[], object]) -> tuple[str, str]:
         (lambda: graphc.hessian("x: Input[3]\nloss: Output = x ** 2"), "GC303", "<model>:2:16"),
         (lambda: graphc.grad(graphc.grad("x * y")), "GC304", "<model>:1:1"),
         (lambda: graphc.grad("x ** 2", wrt="z"), "GC101", "<model>:1:1"),
+        (lambda: graphc.grad("3.0"), "GC302", "<model>:1:1"),
+        (lambda: graphc.vjp("k: Input[int64]\ny: Output = k * 2.0"), "GC302", "<model>:2:13"),
         (lambda: graphc.vmap("x ** 2", in_axes={"z": 0}), "GC101", "None"),
         (lambda: graphc.vmap("x: Input[2]\ny: Output = x", in_axes={"x": 2}), "GC203", "<model>:1:1"),
         (lambda: graphc.vmap("s: Input[int64]\nx: Input[3]\ny: Output = dropout(x, 0.5, seed=s)"), "GC305", None),

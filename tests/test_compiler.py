@@ -265,6 +265,21 @@ def test_inputs_called_like_python_s_own_arguments() -> None:
     assert model.check_grad(self=2.0, seed=1, rng=1, function=3.0).ok
 
 
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        graphc.compile("x * y").write(tmp_path / "none" / "m.py")
+    assert str(caught.value).endswith(f"'{tmp_path / 'none' / 'm.py'}'")
+
+
+def test_check_grad_takes_arguments_as_calls_do() -> None:
+    model = graphc.compile("x: Input\ny: Input\nw: Param\nf: Output = sin(w * x) * y")
+    assert model.check_grad({"w": 0.5}, 1.0, y=2.0).ok
+    assert model.check_grad(params={"w": 0.5}, x=1.0, y=2.0).ok
+    for arguments in ((), ({"w": 0.5}, 1.0), ({"w": 0.5}, 1.0, 2.0, 3.0), ([0.5], 1.0, 2.0)):
+        with pytest.raises(TypeError, match=r"missing|takes|params is a list"):
+            model.check_grad(*arguments)
+
+
 def test_check_grad_moves_leaves_only() -> None:
     with pytest.raises(ValueError, match="p is computed"):
         graphc.compile("x: Input[3]\np = x * x\nf: Output = sum(p)", wrt=["p"]).check_grad(x=np.ones(3))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import graphc
@@ -12,7 +13,7 @@ from graphc.errors import GraphcError
 W = "X: Input[N, 3]\nW: Param[3] = zeros()\n"
 
 
-def refusal(text: str, **options: object) -> tuple[str, str, str]:
+def refusal(text: str | Path, **options: object) -> tuple[str, str, str]:
     with pytest.raises(GraphcError) as caught:
         graphc.compile(text, **options)  # type: ignore[arg-type]
     (found,) = caught.value.diagnostics
@@ -103,6 +104,26 @@ def test_a_piecewise_constant_loss_is_a_warning() -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     code, _, message = refusal(str(tmp_path / "none.gc"))
     assert code == "GC402" and "none.gc" in message
+
+
+def test_no_more_is_read_than_a_model_may_have() -> None:
+    code, place, message = refusal(Path("/dev/zero"))
+    assert (code, place) == ("GC401", "zero:1:1") and "this one has more" in message
+
+
+def test_line_ends_of_files_are_those_of_text(tmp_path: Path) -> None:
+    (tmp_path / "ends.gc").write_bytes(b"# \xc3\xa9\r\nx: Input\rloss: Output = x * x\r\n")
+    assert graphc.compile(tmp_path / "ends.gc").source.text == "# é\nx: Input\nloss: Output = x * x\n"
+
+
+def test_one_variable_is_named_by_a_string() -> None:
+    assert graphc.compile("xy * x * y", wrt="xy").variables == ("xy",)
+
+
+@pytest.mark.parametrize("dtype", ["float16", np.float32])
+def test_dtypes_that_models_do_not_have(dtype: object) -> None:
+    with pytest.raises(graphc.GraphcError, match="expected the dtype float64 or float32 of a model, found"):
+        graphc.compile("x * y", dtype=dtype)  # type: ignore[arg-type]
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:

@@ -288,7 +288,7 @@ def _cannot(program: Program, extra: str) -> str:
         return "needs value_and_grad, expected one scalar loss, found none"
     if fixed := [name for name in program.variables if name not in program.moved]:
         return f"moves inputs and parameters, expected these to differentiate by, found {', '.join(fixed)}"
-    return ""
+    return "" if program.moved else "moves inputs and parameters, expected a float to differentiate by, found none"
 
 
 def _output_function(scope: Scope, function: str, name: str, graph: Graph) -> tuple[list[str], list[str]]:

@@ -123,7 +123,7 @@ def bound_arguments(function: Function, arguments: Arguments) -> dict[str, objec
     bound = dict(zip(positional, arguments.values, strict=False))
     problem = ""
     if len(arguments.values) > len(positional):
-        problem = f"{len(arguments.values)} arguments without a name"
+        problem = _unnamed(arguments)
     for name, value in arguments.keywords.items():
         if name in bound:
             problem = problem or f"{name} twice"
@@ -135,6 +135,11 @@ def bound_arguments(function: Function, arguments: Arguments) -> dict[str, objec
     if problem:
         raise _refusal(function.name, _signature(function), problem, arguments)
     return {name: bound[name] if name in bound else function.defaults[name] for name in names}
+
+
+def _unnamed(arguments: Arguments) -> str:
+    count = len(arguments.values)
+    return f"{count} argument{'s' * (count > 1)} without a name"
 
 
 def _signature(function: Function) -> str:
@@ -151,9 +156,14 @@ def _signature(function: Function) -> str:
 
 
 def _refusal(name: str, takes: str, problem: str, arguments: Arguments) -> GraphcError:
-    return failure(
-        "GC103", f"{name} takes ({takes}), found {problem}", arguments.node, arguments.frame, f"{name}({takes})"
-    )
+    message = f"{name} takes ({takes}), found {problem}"
+    filled = _FILLED.get(name) if arguments.values else None
+    hint = f"{name} is for parameters; a tensor of {name} is `broadcast_to({filled}, shape)`" if filled else ""
+    return failure("GC103", message, arguments.node, arguments.frame, f"{name}({takes})", hint=hint)
+
+
+# Where NumPy makes tensors, the library has initialisers.
+_FILLED = {"zeros": "0.0", "ones": "1.0"}
 
 
 def call_op(session: Session, op: Op, arguments: Arguments) -> object:

@@ -140,7 +140,7 @@ def subscript(session: Session, node: ast.Subscript, frame: Frame) -> Steps:
     if not isinstance(value, (list, tuple, range)):
         raise failure("GC106", f"expected a tensor or a list before the brackets, found {describe(value)}", node, frame)
     if len(parts) != 1 or isinstance(node.slice, ast.Tuple):
-        raise failure("GC106", f"expected one index of {describe(value)}, found {len(parts)}", node, frame)
+        raise failure("GC106", f"expected one index, {describe(value)} is no tensor; found {len(parts)}", node, frame)
     return _item(node, frame, value, parts[0])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from graphc.errors import TypeRuleError
 from graphc.ops.leaves import Array
@@ -38,6 +39,27 @@ def inside(folder: Path | None, file: str) -> Path:
     if not path.is_file():
         raise TypeRuleError("GC402", f"expected a file, found none at {file[:100]!r}")
     return path
+
+
+def decoded(stream: BinaryIO, bound: int) -> str:
+    """The UTF-8 text of a stream that may be endless: when it has more characters than the bound, not all are read.
+
+    Raises
+    ------
+    UnicodeDecodeError
+        When it is not UTF-8.
+
+    Examples
+    --------
+    >>> from io import BytesIO
+    >>> decoded(BytesIO(b"f = x\\r\\n"), 1000)
+    'f = x\\n'
+    """
+    longest = 4 * bound
+    data = stream.read(longest + 1)
+    # What is cut off may end within a character.
+    text = data.decode("utf-8", "strict" if len(data) <= longest else "ignore")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_text(path: Path, bound: int) -> str:

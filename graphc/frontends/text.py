@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from keyword import iskeyword
 from pathlib import Path
 
 from graphc.builder import Builder, Place
@@ -214,7 +215,7 @@ def _tree(source: Source, mode: str) -> ast.AST:
     text = source.text
     start = Span(source, 1, 1, 1, 2)
     if len(text) > MAX_TEXT:
-        message = f"a model is a text of at most {MAX_TEXT} characters, this one has {len(text)}"
+        message = f"a model is a text of at most {MAX_TEXT} characters, this one has more"
         raise GraphcError(Diagnostic("GC401", message, start))
     forbidden = _FORBIDDEN.search(text)
     if forbidden:
@@ -261,8 +262,32 @@ def _syntax_error(error: SyntaxError, source: Source) -> Diagnostic:
     span = Span(source, line, column, line, max(end, column + 1))
     message = error.msg[:1].lower() + error.msg[1:200]
     bound = next((said for start, said in _PARSER_BOUNDS if message.startswith(start)), None)
-    return Diagnostic("GC401", bound, span) if bound else Diagnostic("GC001", message, span)
+    if bound:
+        return Diagnostic("GC401", bound, span)
+    words = re.findall(r"\w+", source.line(line))
+    taken = next((word for word in words if iskeyword(word) and word not in _WORDS), None)
+    hint = f"`{taken}` is a keyword of Python, which cannot be a name" if taken else ""
+    return Diagnostic("GC001", message, span, hint=hint)
 
+
+_WORDS = {
+    "None",
+    "True",
+    "False",
+    "def",
+    "return",
+    "assert",
+    "if",
+    "elif",
+    "else",
+    "for",
+    "in",
+    "is",
+    "and",
+    "or",
+    "not",
+}
+"""The keywords that the language has."""
 
 _PARSER_BOUNDS = (
     ("too many nested parentheses", "brackets nest at most 200 deep, these nest deeper"),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from graphc.ops import OPS
-from graphc.rewrite.pattern import FLOAT, MASK, Rule, attr, once, var
+from graphc.rewrite.pattern import FLOAT, MASK, NUMBER, Rule, attr, once, var
 from graphc.value import Value
 
 __all__ = ["CHOICES"]
 
-a, b, mask, dtype = var("a", FLOAT), var("b", FLOAT), var("mask", MASK), attr("dtype")
+a, b, n, mask, dtype = var("a", FLOAT), var("b", FLOAT), var("n", NUMBER), var("mask", MASK), attr("dtype")
 cast, where, logical_not = OPS["cast"], OPS["where"], OPS["logical_not"]
 
 
@@ -26,6 +26,7 @@ _AGAIN = tuple(
     for rule in (
         Rule(f"{side}_twice", select(select(a)), select(a)),
         Rule(f"product_of_{side}", select(select(a) * b), select(a * b)),
+        Rule(f"multiple_of_{side}", select((select(a) * b) * n), select((a * b) * n)),
         Rule(f"quotient_of_{side}", select(select(a) / b), select(a / b)),
         Rule(f"sum_of_{side}", once(select(a)) + once(select(b)), select(a + b)),
         Rule(f"negative_of_{side}", select(-select(a)), select(-a)),

@@ -7,7 +7,7 @@ zero), as long as nothing overflows or underflows: safe, and used unless told ot
 from __future__ import annotations
 
 from graphc.ops import OPS
-from graphc.rewrite.pattern import FLOAT, INDEX, NUMBER, SCALAR, TENSOR, Kind, Rule, attr, once, var
+from graphc.rewrite.pattern import FLOAT, INDEX, MASK, NUMBER, SCALAR, TENSOR, Kind, Rule, attr, once, var
 from graphc.rewrite.placed import PLACED
 from graphc.size import at_least
 from graphc.tensor_type import Shape, TensorType, broadcast_shapes, product
@@ -17,19 +17,21 @@ __all__ = ["REASSOCIATE", "ROUNDING"]
 
 Axes = tuple[int, ...]
 
-a, b, x, y = var("a", TENSOR), var("b", TENSOR), var("x", FLOAT), var("y", FLOAT)
+a, b = var("a", TENSOR), var("b", TENSOR)
+x, y, z = var("x", FLOAT), var("y", FLOAT), var("z", FLOAT)
 c, d = var("c", SCALAR), var("d", SCALAR)
 m, n = var("m", NUMBER), var("n", NUMBER)
-axis, keepdims, shape = attr("axis"), attr("keepdims"), attr("shape")
+axis, first, keepdims, shape = attr("axis"), attr("first"), attr("keepdims"), attr("shape")
 
-labels = var("labels", INDEX)
-total = OPS["sum"]
+labels, mask = var("labels", INDEX), var("mask", MASK)
+total, exp = OPS["sum"], OPS["exp"]
 
-matmul, broadcast_to, one_hot = OPS["matmul"], OPS["broadcast_to"], OPS["one_hot"]
+matmul, broadcast_to, one_hot, where = OPS["matmul"], OPS["broadcast_to"], OPS["one_hot"], OPS["where"]
 
 _ZEROS = (
     Rule("add_zero", x + 0, x),
     Rule("negative_of_difference", -once(x - y), y - x),
+    Rule("sum_of_branches", once(where(mask, x, 0.0)) + once(where(mask, 0.0, y)), where(mask, x, y)),
 )
 
 # One of the two products is used here only, so no work is added.
@@ -63,6 +65,9 @@ _SCALARS = (
     Rule("divisor_after_number", (x * m) / n, x * (m / n)),
     Rule("numbers_of_factors", once(m / x) * once(y * n), ((m * n) / x) * y),
     Rule("number_over", (m / x) * n, (m * n) / x),
+    # The gradient of y / exp(x) by x, such as that of a likelihood by the logarithm of its scale.
+    Rule("quotient_scaled_back", (y / exp(x)) * exp(x), y),
+    Rule("multiple_scaled_back", (z * (y / exp(x))) * exp(x), z * y),
 )
 
 
@@ -108,6 +113,21 @@ _REDUCTIONS = tuple(
             example={"axis": (1,), "keepdims": False},
         ),
     )
+)
+
+
+def _sum_at_once(x: Value, first: Axes, axis: Axes) -> Value:
+    left = [place for place in range(x.ndim) if place not in first]
+    return total(x, axis=tuple(sorted((*first, *(left[place] for place in axis)))))
+
+
+_SUMS = (
+    Rule(
+        "sum_of_sum",
+        total(once(total(x, axis=first, keepdims=False)), axis=axis, keepdims=False),
+        _sum_at_once,
+        example={"x": TensorType("float64", (2, 3, 4)), "first": (1,), "axis": (1,)},
+    ),
 )
 
 
@@ -157,7 +177,7 @@ _LINEAR = (
     ),
 )
 
-ROUNDING: tuple[Rule, ...] = (*_ZEROS, *_COMMON_SCALARS, *_SCALARS, *_ONE_HOT, *_REDUCTIONS, *_LINEAR, *PLACED)
+ROUNDING: tuple[Rule, ...] = (*_ZEROS, *_COMMON_SCALARS, *_SCALARS, *_ONE_HOT, *_REDUCTIONS, *_SUMS, *_LINEAR, *PLACED)
 
 _MATRIX = Kind(lambda node: FLOAT.accepts(node) and node.tensor.ndim == 2, TensorType("float64", (3, 3)))
 _VECTOR = Kind(lambda node: FLOAT.accepts(node) and node.tensor.ndim == 1, TensorType("float64", (3,)))

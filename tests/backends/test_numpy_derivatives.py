@@ -196,6 +196,9 @@ REFUSED = [
     (FIT, {"sizes": {"N": -3}}, "GC204", "expected a whole number for the size N, found -3"),
     ("x: Input[2]\nhvp: Output = sum(x ** 2)", {"with_": ["hvp"]}, "GC411", "hvp gives the module a function hvp"),
     (CUT, {"with_": ["jvp"], "of": "r"}, "GC301", "no gradient of r reaches x"),
+    ("loss: Output = 3.0", {"with_": ["hvp"]}, "GC302", "expected a float input or parameter to differentiate loss by"),
+    ("loss: Output = 3.0", {"with_": ["flat"]}, "GC411", "flat moves inputs and parameters, expected a float to diff"),
+    ("loss: Output = 3.0", {"with_": ["check"]}, "GC411", "check moves inputs and parameters, expected a float to di"),
 ]  # fmt: skip
 
 

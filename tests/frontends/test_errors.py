@@ -178,6 +178,10 @@ def test_a_model_needs_an_output() -> None:
         ("x: Input\nweights = x\nf: Output = wieghts", "did you mean `weights`?"),
         ("X: Input\nf: Output = x", "did you mean `X`?"),
         ("x: Input\nf: Output = qqqqqq", ""),
+        ("x: Input\nf: Output = lambda * x", "`lambda` is a keyword of Python, which cannot be a name"),
+        ("x: Input\nf: Output = x if x else", ""),
+        ("h = zeros((2, 3))", "zeros is for parameters; a tensor of zeros is `broadcast_to(0.0, shape)`"),
+        ("x: Input\nh = dense(x, 1, 2, 3, 4, 5)", ""),
         (
             "X: Input[N, 64]\nW1: Param[64, 128] = normal()\nW2: Param[64, 10] = normal()\nf: Output = X @ W1 @ W2",
             "`W2: Param[128, 10]` makes the rest of the model fit",

@@ -56,6 +56,8 @@ VALUES = [
     ("dropout(X, 0)", X),
     ("zeros_like(X) + ones_like(X)", np.ones((2, 3))),
     ("zeros_like(y) - ones_like(y)", np.array([-1, -1])),
+    ("eye(3) @ X.T", X.T),
+    ("eye(N)", np.eye(2)),
     ("swapaxes(X, 0, -1)", X.T),
     ("swapaxes(stack([X, T]), 0, 2)", np.swapaxes(np.stack([X, T]), 0, 2)),
     ("cross(X, T)", np.cross(X, T)),
