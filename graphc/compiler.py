@@ -461,12 +461,15 @@ class Model:
         seeds = {f"d_{loss}": sympy.Integer(1) for loss in self.losses}
         return to_sympy(gradient, name, seeds)
 
-    def draw(self, path: str | os.PathLike[str], **look: Unpack[Look]) -> Path:
+    def draw(self, path: str | os.PathLike[str], *, frames: bool = False, **look: Unpack[Look]) -> Path:
         """Draw the graph as written; the ending of the file chooses svg, png, pdf or dot.
 
         Parameters
         ----------
         path : str or path
+        frames : bool
+            Whether to go through the steps of the two passes: in an animated SVG, or, with ``{step}`` in the name of
+            the file, in one picture per step, from 0. The path of the last is given back.
         **look
             ``view`` ("joint", the default, "forward", "gradient" or "diff"), ``style`` ("wire" or "block"), ``theme``
             ("light", "dark", "print" or "lecture") and what else `graphc.backends.dot.dot` takes. The diff shows what
@@ -475,11 +478,11 @@ class Model:
         Raises
         ------
         GraphcError
-            When the format is unknown, or nothing that can lay out graphs is installed.
+            When the format is unknown or has no frames, or nothing that can lay out graphs is installed.
         """
         from graphc.backends.drawing import draw
 
-        return draw(path, self._drawn(look), title=self.name, **look)
+        return draw(path, self._drawn(look), title=self.name, frames=frames, **look)
 
     def _drawn(self, look: Look) -> Graph | Joint | Change:
         """What a view is a picture of."""

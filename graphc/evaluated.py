@@ -84,14 +84,14 @@ class Evaluated:
         sent = self.joint.contributions if self.joint else {}
         return {edge: self.values[cotangent] for edge, cotangent in sent.items()}
 
-    def draw(self, path: str | os.PathLike[str], **look: Unpack[Look]) -> Path:
+    def draw(self, path: str | os.PathLike[str], *, frames: bool = False, **look: Unpack[Look]) -> Path:
         """Draw the graph with its numbers; see `graphc.Model.draw`.
 
-        ``step=k`` shows what is known after k steps of the two passes.
+        ``step=k`` shows what is known after k steps of the two passes, ``frames=True`` one step after the other.
         """
         from graphc.backends.drawing import draw
 
-        return draw(path, self, title=self.name, **look)
+        return draw(path, self, title=self.name, frames=frames, **look)
 
     def derive(self, *names: str) -> Derivation:
         """The derivation of the gradient with the numbers put in; see `graphc.Model.derive`."""
