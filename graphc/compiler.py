@@ -556,6 +556,16 @@ class Model:
         wrt = f", d({', '.join(self.losses)}) wrt {len(self.variables)} variables" if self.losses else ""
         return f"<graphc model {self.name}: {len(self.graph.nodes)} nodes{wrt}>"
 
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """For notebooks: the picture of the graph and its gradient, the listing where there are no pictures."""
+        return dict(self._mime_bundle)
+
+    @cached_property
+    def _mime_bundle(self) -> dict[str, str]:
+        from graphc.backends.notebook import mime_bundle
+
+        return mime_bundle(repr(self), self.graph, lambda: self._drawn({}), self.name)
+
     def _call(self, function: str, /, *args: Any, **kwargs: Any) -> Any:
         found = getattr(self.module, function, None)
         if found is None:

@@ -104,6 +104,16 @@ class Evaluated:
     def __repr__(self) -> str:
         return f"<graphc values of {len(self.values)} nodes at {self.point_text}>"
 
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """For notebooks: the picture with the numbers, the listing where there are no pictures."""
+        return dict(self._mime_bundle)
+
+    @cached_property
+    def _mime_bundle(self) -> dict[str, str]:
+        from graphc.backends.notebook import mime_bundle
+
+        return mime_bundle(repr(self), self.graph, lambda: self, self.name)
+
     @property
     def point_text(self) -> str:
         """The inputs and parameters in short, as ``x=2, W=float64[64, 10]``."""
