@@ -397,6 +397,11 @@ def _depth(context: click.Context, option: click.Parameter, text: str | None) ->
 @_MODEL
 @click.option("-o", "--output", metavar="PICTURE", default="-", show_default=True, help="g.svg, .png, .pdf or .dot.")
 @click.option(
+    "--frames",
+    is_flag=True,
+    help="All steps: an animated .svg, or one picture per step with {step} in the name of the picture.",
+)
+@click.option(
     "--view",
     type=click.Choice(["joint", "forward", "gradient", "diff"]),
     help="The model, its gradient, both, or what rules changed.  [default: joint; forward with --no-gradient]",
@@ -425,6 +430,7 @@ def draw(
     expression: str | None,
     output_format: str,
     output: str,
+    frames: bool,
     view: View | None,
     style: Style | None,
     theme: str,
@@ -444,6 +450,8 @@ def draw(
       graphc draw -e "(x + y) * z" -o f.svg --view forward
       graphc draw model.gc -o layers.svg --depth 0
       graphc draw model.gc -o d.svg --view diff --step 7
+      graphc draw -e "(x + y) * z" -o f.svg --at x=2,y=3,z=4 --frames
+      graphc draw -e "(x + y) * z" -o "f-{step}.png" --frames
       graphc draw model.gc | dot -Tpdf > model.pdf
     """
     from graphc.backends.dot import Look, dot
@@ -451,6 +459,12 @@ def draw(
 
     if output != "-":
         guarded(lambda: picture_format(output), output_format)
+    elif frames:
+        raise click.UsageError("--frames writes an animated .svg or one picture per step, expected it with -o")
+    if frames and step is not None:
+        raise click.UsageError("--frames shows all steps, expected it without --step")
+    if frames and view == "diff":
+        raise click.UsageError("--view diff has no steps, expected it without --frames")
     if view == "forward":
         target["no_gradient"] = True
     model = load(file, expression, output_format, target)
@@ -461,7 +475,7 @@ def draw(
     if output == "-":
         click.echo(dot(drawn, title=model.name, **look), nl=False)
     else:
-        guarded(lambda: draw(output, drawn, title=model.name, **look), output_format)
+        guarded(lambda: draw(output, drawn, title=model.name, frames=frames, **look), output_format)
 
 
 @main.command()

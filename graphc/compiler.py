@@ -504,12 +504,15 @@ class Model:
         seeds = {f"d_{loss}": sympy.Integer(1) for loss in self.losses}
         return to_sympy(gradient, name, seeds)
 
-    def draw(self, path: str | os.PathLike[str], **look: Unpack[Look]) -> Path:
+    def draw(self, path: str | os.PathLike[str], *, frames: bool = False, **look: Unpack[Look]) -> Path:
         """Draw the graph as written; the ending of the file chooses svg, png, pdf or dot.
 
         Parameters
         ----------
         path : str or path
+        frames : bool
+            Whether to go through the steps of the two passes: in an animated SVG, or, with ``{step}`` in the name of
+            the file, in one picture per step, from 0. The path of the last is given back.
         **look
             ``view`` ("joint", the default, "forward", "gradient" or "diff"), ``style`` ("wire" or "block"), ``theme``
             ("light", "dark", "print" or "lecture") and what else `graphc.backends.dot.dot` takes. The diff shows what
@@ -518,11 +521,11 @@ class Model:
         Raises
         ------
         GraphcError
-            When the format is unknown, or nothing that can lay out graphs is installed.
+            When the format is unknown or has no frames, or nothing that can lay out graphs is installed.
         """
         from graphc.backends.drawing import draw
 
-        return draw(path, self._drawn(look), title=self.name, **look)
+        return draw(path, self._drawn(look), title=self.name, frames=frames, **look)
 
     def _drawn(self, look: Look) -> Graph | Joint | Change:
         """What a view is a picture of."""
@@ -595,6 +598,16 @@ class Model:
     def __repr__(self) -> str:
         wrt = f", d({', '.join(self.losses)}) wrt {len(self.variables)} variables" if self.losses else ""
         return f"<graphc model {self.name}: {len(self.graph.nodes)} nodes{wrt}>"
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """For notebooks: the picture of the graph and its gradient, the listing where there are no pictures."""
+        return dict(self._mime_bundle)
+
+    @cached_property
+    def _mime_bundle(self) -> dict[str, str]:
+        from graphc.backends.notebook import mime_bundle
+
+        return mime_bundle(repr(self), self.graph, lambda: self._drawn({}), self.name)
 
     def _call(self, function: str, /, *args: Any, **kwargs: Any) -> Any:
         found = getattr(self.module, function, None)

@@ -84,14 +84,14 @@ class Evaluated:
         sent = self.joint.contributions if self.joint else {}
         return {edge: self.values[cotangent] for edge, cotangent in sent.items()}
 
-    def draw(self, path: str | os.PathLike[str], **look: Unpack[Look]) -> Path:
+    def draw(self, path: str | os.PathLike[str], *, frames: bool = False, **look: Unpack[Look]) -> Path:
         """Draw the graph with its numbers; see `graphc.Model.draw`.
 
-        ``step=k`` shows what is known after k steps of the two passes.
+        ``step=k`` shows what is known after k steps of the two passes, ``frames=True`` one step after the other.
         """
         from graphc.backends.drawing import draw
 
-        return draw(path, self, title=self.name, **look)
+        return draw(path, self, title=self.name, frames=frames, **look)
 
     def derive(self, *names: str) -> Derivation:
         """The derivation of the gradient with the numbers put in; see `graphc.Model.derive`."""
@@ -103,6 +103,16 @@ class Evaluated:
 
     def __repr__(self) -> str:
         return f"<graphc values of {len(self.values)} nodes at {self.point_text}>"
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """For notebooks: the picture with the numbers, the listing where there are no pictures."""
+        return dict(self._mime_bundle)
+
+    @cached_property
+    def _mime_bundle(self) -> dict[str, str]:
+        from graphc.backends.notebook import mime_bundle
+
+        return mime_bundle(repr(self), self.graph, lambda: self, self.name)
 
     @property
     def point_text(self) -> str:

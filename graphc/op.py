@@ -159,6 +159,8 @@ class Op:
         transformation that they are part of, to apply it to these graphs; its batching rule gives one value per result.
     label : str
         What pictures write in the node; the name when empty.
+    method : bool
+        Whether formulas write it as NumPy's method of an array: ``x.sum(0)``.
     implicit : bool
         Whether formulas leave it out: broadcasting and casts.
     convention : str
@@ -194,6 +196,7 @@ class Op:
     jvp: Callable[..., Sequence[Value | None]] | None = None
     higher_order: bool = False
     label: str = ""
+    method: bool = False
     implicit: bool = False
     convention: str = ""
     alternatives: Mapping[Conventions, Alternative] = field(default_factory=dict)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import reduce
 from typing import Literal
 
 from graphc.autodiff import Edge, Joint
@@ -50,14 +49,6 @@ class Known:
     gradients: frozenset[Node] = frozenset()
     contributions: frozenset[Edge] = frozenset()
 
-    def after(self, step: Step) -> Known:
-        """What is known after one more step."""
-        return Known(
-            self.values.union(step.values),
-            self.gradients.union(step.gradients),
-            self.contributions.union(step.contributions),
-        )
-
 
 def steps_of(drawn: Graph | Joint) -> tuple[Step, ...]:
     """The steps of a forward graph, or of a joint graph's two passes.
@@ -79,7 +70,12 @@ def steps_of(drawn: Graph | Joint) -> tuple[Step, ...]:
 
 def known_after(steps: tuple[Step, ...], count: int) -> Known:
     """What is known after the first steps."""
-    return reduce(Known.after, steps[:count], Known())
+    done = steps[:count]
+    return Known(
+        frozenset(node for step in done for node in step.values),
+        frozenset(node for step in done for node in step.gradients),
+        frozenset(edge for step in done for edge in step.contributions),
+    )
 
 
 def forward_nodes(joint: Joint) -> frozenset[Node]:

@@ -210,6 +210,11 @@ def test_a_missing_file_is_wrong_use(folder: Path) -> None:
         ("compile", "model.gc", "-o", "no/such/folder/out.py"),
         ("draw", "model.gc", "-o", "picture.bmp"),
         ("draw", "model.gc", "--no-gradient", "--view", "joint"),
+        ("draw", "model.gc", "--frames"),
+        ("draw", "model.gc", "--frames", "-o", "picture.png"),
+        ("draw", "model.gc", "--frames", "-o", "picture-{step}.txt"),
+        ("draw", "model.gc", "--frames", "-o", "picture.svg", "--step", "0"),
+        ("draw", "model.gc", "--frames", "-o", "picture.svg", "--view", "diff"),
         ("show", "model.gc", "--no-gradient", "--compiled"),
         ("frobnicate",),
     ],
@@ -307,6 +312,16 @@ def test_draw_to_standard_output_and_to_a_file(folder: Path) -> None:
     assert text.count("digraph") == 1
     assert graphc("draw", "model.gc", "-o", "model.dot").exit_code == 0
     assert Path("model.dot").read_text(encoding="utf-8") == graphc("draw", "model.gc").stdout
+
+
+def test_draw_goes_through_the_steps(folder: Path) -> None:
+    done = graphc("draw", "-e", FIGURE, "--at", "x=2,y=3,z=4", "--frames", "-o", "f-{step}.dot")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
+    files = sorted(name for name in os.listdir() if name.startswith("f-"))
+    assert files[:2] == ["f-0.dot", "f-1.dot"]
+    one = graphc("draw", "-e", FIGURE, "--at", "x=2,y=3,z=4", "--step", "1").stdout
+    assert Path("f-1.dot").read_text(encoding="utf-8") == one
+    assert "{step}" in graphc("draw", "--help").stdout
 
 
 def test_explain_and_its_list() -> None:

@@ -68,12 +68,12 @@ def dot(drawn: Drawn, *, title: str = "graphc", **look: Unpack[Look]) -> str:
         return diff_dot(drawn, theme, title)
     graph = subject(drawn)
     style = look.get("style") or ("wire" if view != "gradient" and is_small_scalar(graph) else "block")
+    at, step = None if isinstance(drawn, (Graph, Joint)) else drawn, look.get("step")
     if style == "wire":
-        at = None if isinstance(drawn, (Graph, Joint)) else drawn
-        return wire_dot(graph, theme, title, at=at, step=look.get("step"), gradient=view != "forward")
+        return wire_dot(graph, theme, title, at=at, step=step, gradient=view != "forward")
     whole = with_layers(diagram_of(graph, view))
     nodes = graph.graph if isinstance(graph, Joint) else graph
-    readings = None if isinstance(drawn, (Graph, Joint)) else Readings(drawn, look.get("step"))
+    readings = None if at is None and step is None else Readings(graph, at, step)
     return block_dot(folded(whole, nodes, look.get("depth")), theme, title, readings)
 
 

@@ -8,12 +8,14 @@ import io
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from graphc.atomic import write_atomic
 from graphc.autodiff import Joint
 from graphc.backends.dot import STYLES, Drawn, Look, dot, subject
+from graphc.backends.frames import animated, step_texts, without_repeats
 from graphc.backends.palette import THEMES
 from graphc.backends.picture import VIEWS
 from graphc.diagnostics import Diagnostic
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from graphc.graph import Graph
 
 FORMATS = ("svg", "png", "pdf", "dot")
+STEP = "{step}"
+"""What stands for the number of the step in the name of a picture."""
 MOST_NODES = 25000
 """Beyond this a layout takes minutes, and nobody could read it."""
 
@@ -30,8 +34,18 @@ GET_GRAPHVIZ = 'pip install "pygraphviz>=2.0"'
 """The one command that brings a layout engine: from 2.0 on its wheel holds Graphviz."""
 
 
-def draw(path: str | os.PathLike[str], drawn: Drawn, *, title: str | None = None, **look: Unpack[Look]) -> Path:
+def draw(
+    path: str | os.PathLike[str],
+    drawn: Drawn,
+    *,
+    title: str | None = None,
+    frames: bool = False,
+    **look: Unpack[Look],
+) -> Path:
     """Draw a graph into a file, whose ending says the format.
+
+    With ``frames``, an SVG goes through all steps of the two passes in a loop; with ``{step}`` in the name there is one
+    picture per step, from 0, numbered with leading zeros. The path of the last picture is given back.
 
     Parameters
     ----------
@@ -40,22 +54,48 @@ def draw(path: str | os.PathLike[str], drawn: Drawn, *, title: str | None = None
     drawn : Graph, Joint or Evaluated
     title : str, optional
         By default the name of the file without its ending.
+    frames : bool
     **look
         See `graphc.backends.dot.dot`.
 
     Raises
     ------
     GraphcError
-        GC401 for a graph that is too large, GC403 for a format, view, style or theme that there is not, GC404 when no
-        layout engine is installed.
+        GC401 for a graph that is too large or has too many steps, GC403 for a format, view, style or theme that there
+        is not or that has no frames, GC404 when no layout engine is installed.
     """
     target = Path(path)
     format = picture_format(target)
     if format != "dot":
         check_size(subject(drawn))
     _check_look(look)
-    write_atomic(target, layout(dot(drawn, title=title or target.stem, **look), format))
+    title = title or target.stem
+    if frames and STEP in target.name:
+        return _draw_series(target, step_texts(drawn, title, **look), format)
+    if frames:
+        _check_animated(target, format)
+        # In the end it is the picture without frames: nothing in it is marked as new.
+        texts = (*step_texts(drawn, title, **look), dot(drawn, title=title, **look))
+        picture = animated([layout(text, format) for text in without_repeats(texts)])
+    else:
+        picture = layout(dot(drawn, title=title, **look), format)
+    write_atomic(target, picture)
     return target
+
+
+def _check_animated(target: Path, format: str) -> None:
+    if format != "svg":
+        message = f"expected an .svg or {STEP} in the name of a picture with frames, found {target.name!r}"
+        hint = f"`{target.stem}-{STEP}{target.suffix}` gives one picture per step"
+        raise GraphcError(Diagnostic("GC403", message, hint=hint))
+
+
+def _draw_series(target: Path, texts: Sequence[str], format: str) -> Path:
+    digits = len(str(len(texts) - 1))
+    for step, text in enumerate(texts):
+        path = target.with_name(target.name.replace(STEP, f"{step:0{digits}}"))
+        write_atomic(path, layout(text, format))
+    return path
 
 
 def picture_format(path: str | os.PathLike[str]) -> str:

@@ -14,6 +14,7 @@ from graphc.autodiff import Joint
 from graphc.backends.listing import call_text
 from graphc.backends.numbers import number
 from graphc.graph import Graph, Node
+from graphc.op import Op
 from graphc.ops.indexing import Slice
 from graphc.steps import forward_nodes, is_constant
 from graphc.tensor_type import TensorType
@@ -22,7 +23,6 @@ _LONGEST = 26
 """How long the formula of a step may be that is written into another one."""
 _SUBSCRIPTS, _SUPERSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"), str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PRIMES = ("", "′", "″", "‴")
-_REDUCTIONS = frozenset({"sum", "mean", "max", "min", "prod"})
 
 
 _SUM, _PRODUCT, _ATOM = range(3)
@@ -40,7 +40,8 @@ class Written:
         return self.text if self.level >= level else f"({self.text})"
 
 
-_INFIX = {"add": (" + ", _SUM), "sub": (" − ", _SUM), "div": (" / ", _PRODUCT), "matmul": ("·", _PRODUCT)}
+_INFIX = {"+": (" + ", _SUM), "−": (" − ", _SUM), "÷": (" / ", _PRODUCT), "@": ("·", _PRODUCT)}
+"""How the labels of ops are written between two operands."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,12 +159,13 @@ class _Writer:
 
     def _is_step(self, node: Node, written: Written) -> bool:
         """Whether a value between two cotangents is written into the next formula: short, cheap, used in one place."""
-        if node.op.name == "add" and self._uses[node] == 1:
+        if node.op.label == "+" and self._uses[node] == 1:
             return True
-        if node.op.name == "transpose":
+        if node.op.label == "T":
             return len(written.text) <= _LONGEST
-        cheap = node.op.elementwise is not None or node.op.flops == 0 or node.op.name in _REDUCTIONS
-        cheap = cheap or node.op.name == "one_hot"
+        cheap = node.op.elementwise is not None or node.op.flops == 0 or node.op.method
+        # What is made of labels alone is a mask.
+        cheap = cheap or not any(_is_float(operand) for operand in self.graph.operands(node))
         return cheap and self._uses[node] <= 2 and len(written.text) <= _LONGEST
 
     def _names(self, node: Node) -> tuple[str, ...]:
@@ -213,36 +215,51 @@ def _formula(node: Node, operands: Sequence[Written], types: Sequence[object]) -
 
 def _operator(node: Node, operands: Sequence[Written], types: Sequence[object]) -> Written | None:
     """What mathematics has a sign for; None for what is written as a call."""
-    name, first = node.op.name, operands[0].within(_ATOM)
-    if name == "mul":
+    if len(operands) == 2 and not node.attrs:
+        return _binary(node.op, operands, types)
+    return _unary(node, operands[0], types[0]) if len(operands) == 1 else None
+
+
+def _binary(op: Op, operands: Sequence[Written], types: Sequence[object]) -> Written | None:
+    left, right = (operand.within(_ATOM) for operand in operands)
+    if op.label == "×" and op.elementwise is not None:
         tensors = all(isinstance(type, TensorType) and type.shape for type in types)
-        return Written(f"{first}{' ⊙ ' if tensors else ' × '}{operands[1].within(_ATOM)}", _PRODUCT)
-    if name in _INFIX:
-        return _infix(name, operands)
-    if name == "neg":
-        return Written(f"−{operands[0].within(_PRODUCT)}", _SUM)
-    if name == "square":
-        return Written(f"{first}²")
-    if name == "power":
-        return Written(_power(first, operands[1].within(_ATOM)))
-    if name == "transpose" and node.attrs.get("axes") == (1, 0):
-        return Written(f"{first}ᵀ")
-    if name in _REDUCTIONS and len(operands) == 1:
-        return Written(f"{first}.{name}({_axes(node, types[0])})")
-    if name == "index" and isinstance(types[0], TensorType):
-        return Written(f"{first}[{_items(node, types[0])}]")
-    if node.op.elementwise is not None and node.op.elementwise.coercion == "compare":
-        return Written(f"[{operands[0].text} {node.op.label} {operands[1].text}]")
+        return Written(f"{left}{' ⊙ ' if tensors else ' × '}{right}", _PRODUCT)
+    if op.label in _INFIX:
+        return _infix(op.label, operands)
+    if op.label == "xʸ":
+        return Written(_power(left, right))
+    if op.elementwise is not None and op.elementwise.coercion == "compare":
+        return Written(f"[{operands[0].text} {op.label} {operands[1].text}]")
     return None
 
 
-def _infix(name: str, operands: Sequence[Written]) -> Written:
-    sign, level = _INFIX[name]
+def _unary(node: Node, operand: Written, type: object) -> Written | None:
+    label, inner = node.op.label, operand.within(_ATOM)
+    if label == "−":
+        return Written(f"−{operand.within(_PRODUCT)}", _SUM)
+    if label == "²":
+        return Written(f"{inner}²")
+    if label == "T" and node.attrs.get("axes") == (1, 0):
+        return Written(f"{inner}ᵀ")
+    if node.op.method:
+        return Written(f"{inner}.{node.op.name}({_axes(node, type)})")
+    if label == "[ ]" and "items" in node.attrs and isinstance(type, TensorType):
+        return Written(f"{inner}[{_items(node, type)}]")
+    return None
+
+
+def _infix(label: str, operands: Sequence[Written]) -> Written:
+    sign, level = _INFIX[label]
     left = operands[0].within(level if level == _SUM else _ATOM)
-    if name == "add" and len(left) > _LONGEST and left.count(" + ") > 1:
+    if label == "+" and len(left) > _LONGEST and left.count(" + ") > 1:
         # The paths of a value that is used very often are not all told.
         left = f"{left.split(' + ')[0]} + …"
     return Written(f"{left}{sign}{operands[1].within(level + 1)}", level)
+
+
+def _is_float(node: Node) -> bool:
+    return isinstance(node.type, TensorType) and node.type.is_float
 
 
 def _leaf(node: Node) -> Written:

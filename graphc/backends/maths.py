@@ -245,7 +245,8 @@ def applied(graph: Graph, node: Node, operands: Sequence[Term]) -> Term:
         left, right = operands
         if label in _INFIX:
             return _infix(left, right, label, *_INFIX[label])
-        if label in _BINARY:
+        # A cross product shares its sign with the product of numbers.
+        if label in _BINARY and (label != "×" or node.op.elementwise is not None):
             shaped = all(_is_shaped(operand) for operand in graph.operands(node))
             return product(left, right, "⊙") if label == "×" and shaped else _BINARY[label](left, right)
     if len(operands) == 1 and (label in _UNARY) and (label != "T" or node.attrs.get("axes", (1, 0)) == (1, 0)):

@@ -1,4 +1,7 @@
-"""Numbers in block pictures: a line with those of a small value, the range and a heat strip of a large one."""
+"""What the boxes of a picture show after some steps: whether their values are known, and numbers where there are any.
+
+A small value is a line of numbers, a large one its range and a heat strip.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from graphc.autodiff import Joint
 from graphc.backends.diagram import Box
 from graphc.backends.dot_text import styled
 from graphc.backends.formulas import seen_through
 from graphc.backends.numbers import number
 from graphc.backends.palette import Theme
-from graphc.graph import Node
-from graphc.steps import known_after, steps_of
+from graphc.graph import Graph, Node
+from graphc.steps import forward_nodes, is_constant, known_after, steps_of
 
 if TYPE_CHECKING:
     from graphc.evaluated import Evaluated
@@ -25,64 +29,72 @@ _FEW, _CELLS, _CELL = 4, 24, 4
 
 @dataclass(frozen=True, eq=False)
 class Readings:
-    """The numbers of a picture, and which of them are known after a number of steps (all by default)."""
+    """The numbers of a picture, if any, and what is known after a number of steps (all by default)."""
 
-    at: Evaluated
+    drawn: Graph | Joint
+    at: Evaluated | None = None
     step: int | None = None
 
     def height(self, box: Box) -> float:
         """The room that a box needs for its numbers, known or not, in points."""
-        if len(box.nodes) != 1:
+        value = self._value(box)
+        if value is None:
             return 0.0
-        return 12.5 if self.at.values[box.nodes[0]].size <= _FEW else 25.0
+        return 12.5 if value.size <= _FEW else 25.0
 
     def width(self, box: Box) -> float:
         """The width of its numbers, in points."""
-        if len(box.nodes) != 1:
+        value = self._value(box)
+        if value is None:
             return 0.0
-        value = self.at.values[box.nodes[0]]
         return max(_CELLS * _CELL * (value.size > _FEW), 6.05 * len(_text(value)))
 
     def is_reached(self, box: Box) -> bool:
         """Whether what a box stands for is known; of several values, the last."""
         if not box.nodes:
-            return self.at.graph.outputs[box.id.removeprefix("out_")] in self._known
+            return self._graph.outputs[box.id.removeprefix("out_")] in self._known
         if box.backward:
             return any(node in self._known for node in box.nodes) or self._is_sent(box)
         return box.nodes[-1] in self._known
 
     def lines(self, box: Box, theme: Theme) -> list[str]:
         """The rows of an HTML table that come below the others."""
-        if len(box.nodes) != 1:
+        value = self._value(box)
+        if value is None:
             return []
-        value = self.at.values[box.nodes[0]]
         reached = self.is_reached(box)
         color = theme.gradient if box.backward else theme.value
         text = styled(_text(value) if reached else "", color, mono=True, bold=True)
         return [text] if value.size <= _FEW else [text, _strip(value if reached else np.zeros_like(value), theme, box)]
 
+    @property
+    def _graph(self) -> Graph:
+        return self.drawn.graph if isinstance(self.drawn, Joint) else self.drawn
+
+    def _value(self, box: Box) -> np.ndarray | None:
+        """The numbers of a box; None without any, and of several values."""
+        return self.at.values[box.nodes[0]] if self.at is not None and len(box.nodes) == 1 else None
+
     @cached_property
     def _known(self) -> frozenset[Node]:
         """The nodes whose value is known, of values and of gradients."""
-        joint = self.at.joint
-        drawn = joint or self.at.graph
-        steps = steps_of(drawn)
+        steps = steps_of(self.drawn)
         if self.step is None or self.step >= len(steps):
-            return frozenset(self.at.graph.nodes)
-        known = known_after(steps, self.step)
-        if joint is None:
-            return known.values
+            return frozenset(self._graph.nodes)
+        known, joint = known_after(steps, self.step), self.drawn
+        if not isinstance(joint, Joint):
+            return known.values.union(filter(is_constant, joint.nodes))
         gradients = {joint.cotangents[node] for node in known.gradients if node in joint.cotangents}
         gradients |= {joint.contributions[edge] for edge in known.contributions}
-        return known.values | gradients | {seen_through(joint.graph, node) for node in gradients}
+        constants = filter(is_constant, forward_nodes(joint))
+        return known.values.union(constants) | gradients | {seen_through(joint.graph, node) for node in gradients}
 
     def _is_sent(self, box: Box) -> bool:
         """Whether a step of a derivative belongs to an op that has sent its gradient on."""
-        home = next((node for node in self.at.graph.nodes if box.home == f"n{node.serial}"), None)
-        joint = self.at.joint
-        if home is None or joint is None:
+        home = next((node for node in self._graph.nodes if box.home == f"n{node.serial}"), None)
+        if home is None or not isinstance(self.drawn, Joint):
             return False
-        cotangent = joint.cotangents.get(home)
+        cotangent = self.drawn.cotangents.get(home)
         return box.beside == "" and cotangent in self._known
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import pytest
 
 import graphc
+from graphc.backends.formulas import notation_of
 from graphc.backends.maths import Term, added, applied, negated, numeral, power, symbol, transposed
-from graphc.graph import Node
+from graphc.graph import Graph, Node
 
 
 def formula(text: str) -> str:
     """An expression written as one formula."""
-    graph = graphc.compile(text, gradient=False).graph
+    return written(graphc.compile(text, gradient=False).graph)
+
+
+def written(graph: Graph) -> str:
+    """What the last node of a graph computes, as one formula."""
     terms: dict[Node, Term] = {}
     for node in graph.nodes:
         operands = [terms[operand] for operand in graph.operands(node)]
@@ -42,3 +47,9 @@ def test_signs_of_terms_and_numbers() -> None:
 def test_what_latex_takes_for_commands_is_escaped() -> None:
     assert symbol("a_b").latex == r"\mathit{a\_b}"
     assert symbol("50%{}").latex == r"\mathit{50\%\{\}}"
+
+
+def test_a_cross_product_is_not_a_product_of_elements() -> None:
+    model = graphc.compile("a: Input[3]\nb: Input[3]\nf: Output = cross(a, b) * b", gradient=False)
+    assert written(model.graph) == "cross(a, b) ⊙ b"
+    assert list(notation_of(model.graph).formulas.values())[-2:] == ["cross(a, b)", "v₁ ⊙ b"]

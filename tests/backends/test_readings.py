@@ -48,6 +48,18 @@ def test_steps_show_more_and_move_nothing() -> None:
     assert texts[-1] == dot(at)
 
 
+def test_boxes_without_numbers_light_up_too_and_constants_are_there_from_the_start() -> None:
+    model = graphc.compile("x: Input[N]\nc: Output = 2.5\nloss: Output = sum(x * x)")
+    texts = [dot(model.joint, step=step) for step in range(len(steps_of(model.joint)) + 1)]
+    grey = [re.findall(r'^\t+(\w+) \[.*class=\w+ color="#8A96A5"', text, re.MULTILINE) for text in texts]
+    assert [len(ids) for ids in grey] == sorted(map(len, grey), reverse=True)
+    assert "n0" in grey[0]
+    assert grey[-1] == []
+    (constant,) = (node for node in model.joint.graph.nodes if "c" in model.joint.graph.names.get(node, ()))
+    assert f"\tn{constant.serial} [" in texts[0]
+    assert f"n{constant.serial}" not in grey[0]
+
+
 @pytest.mark.skipif(layout_engine() is None, reason="no layout engine is installed")
 def test_not_a_number_and_nothing_at_all_are_drawn(capfd: pytest.CaptureFixture[str]) -> None:
     model = graphc.compile("X: Input[N, n]; f: Output = sum(log(X) * 2)")
