@@ -58,8 +58,7 @@ def sparse_jacobian(opened: Opened, pattern: Pattern) -> Derivative:
         Where the Jacobian may differ from zero.
     """
     count = pattern.color_count
-    basis = _Basis(opened.builder)
-    tangents = {node: basis.along(node.tensor) for node in opened.variables.values()}
+    tangents = {node: opened.builder.placeholder(node.tensor).node for node in opened.variables.values()}
     (product,) = opened.moved(tangents, [opened.value])
     graph = opened.builder.finish({"product": product}, doc=opened.doc)
     builder = Builder(intern=True)

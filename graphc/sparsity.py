@@ -256,10 +256,12 @@ def _groups(type: TensorType, axis: object) -> tuple[Indices, int]:
 def _computed(node: Node, operands: Sequence[Node], values: Sequence[Any], dtype: np.dtype[Any]) -> Any:
     """The NumPy text of a node, evaluated for some values of its operands."""
     names: list[ast.expr] = [ast.Name(f"x{place}", ast.Load()) for place in range(len(values))]
+    # What is padded with is no element.
+    attrs = {**node.attrs, "constant_values": 0} if node.op.name == "pad" and dtype.kind == "i" else node.attrs
     if isinstance(node.op.numpy, str):
         text = fill(node.op.numpy, dict(zip("xyz", names, strict=False)))
     else:
-        text = node.op.numpy(OpCall(node.type, tuple(o.type for o in operands)), *names, **node.attrs)
+        text = node.op.numpy(OpCall(node.type, tuple(o.type for o in operands)), *names, **attrs)
     scope = {**vars(runtime), **vars(special), "np": np, FLOAT: dtype}
     scope |= {f"x{place}": value for place, value in enumerate(values)}
     expression = ast.fix_missing_locations(ast.Expression(text))

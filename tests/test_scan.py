@@ -220,6 +220,24 @@ def test_float32_stays() -> None:
     assert {loss.dtype, *(g.dtype for g in gradients.values())} == {np.dtype(np.float32)}
 
 
+def test_what_only_invariants_of_a_step_are_computed_from_stays() -> None:
+    text = """
+X: Input[4, 3]
+v: Param[3]
+def step(h, x):
+    t = conv1d(reshape(x, (1, 1, 3)), reshape(v, (1, 1, 3)), padding='same')[0, 0]
+    return tanh(t), sin(t) + h
+h, ys = scan(step, v, X)
+loss: Output = sum(sin(sum(ys, axis=0))) + sum(h)
+"""
+    rng = np.random.default_rng(4)
+    v, x, direction = rng.normal(size=3), rng.normal(size=(4, 3)), rng.normal(size=3)
+    model = gx.compile(text, with_=["hvp"])
+    found = model.module.hvp({"v": v}, {"v": direction}, x)["v"]
+    ahead, behind = (model.value_and_grad({"v": v + 1e-5 * sign * direction}, X=x)[1]["v"] for sign in (1, -1))
+    np.testing.assert_allclose(found, (ahead - behind) / 2e-5, rtol=1e-6, atol=1e-8)
+
+
 def test_integer_carries_and_labels_in_steps() -> None:
     text = "words: Input[T, int64]\ntable: Param[5, 2]\ndef step(c, word):\n    n, h = c\n"
     text += "    return (n + 1, tanh(h + table[word])), n\n"

@@ -40,6 +40,9 @@ TEXTS = {
     "stopped": "x: Input[4]\nr: Output = x * stop_gradient(sum(x))",
     "diagonal": "x: Input[4]\nr: Output = sum(diag(x), axis=0) + tril(diag(x))[2]",
     "several": "x: Input[3]\ny: Input[2, 3]\nr: Output = (y * x)[:, :2]",
+    "numbers": "a: Input\nb: Input\nr: Output = stack([a * 2, b * a + 1, b / (1 + exp(a))])",
+    "padded": "x: Input[4]\nr: Output = maximum(pad(x, ((1, 2),), -inf), pad(x ** 2, ((2, 1),), 3.0))",
+    "pooled": "x: Input[1, 1, 6]\nr: Output = max_pool1d(x, 3, stride=2, padding=1)",
     "unused": "x: Input[3]\ny: Input[2]\nr: Output = x ** 2 + 0 * x[0]\nq: Output = y * x[0]",
 }
 

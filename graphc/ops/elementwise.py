@@ -67,10 +67,11 @@ def _where_text(c: OpCall, condition: ast.expr, x: ast.expr, y: ast.expr) -> ast
 def _winning(compare: str) -> tuple[Factor, Factor]:
     """The partials of maximum and minimum: ties share the cotangent evenly."""
 
-    def share(left: Value, right: Value) -> Value:
-        return OPS[compare](left, right) + 0.5 * OPS["equal"](left, right)
+    def share(r: Value, left: Value, right: Value) -> Value:
+        half = r.builder.constant(0.5, r.type.dtype)
+        return OPS[compare](left, right) + half * OPS["equal"](left, right)
 
-    return (lambda r, x, y: share(x, y)), (lambda r, x, y: share(y, x))
+    return (lambda r, x, y: share(r, x, y)), (lambda r, x, y: share(r, y, x))
 
 
 _LARGER, _SMALLER = _winning("greater"), _winning("less")

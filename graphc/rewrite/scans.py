@@ -52,7 +52,7 @@ def _judged(graph: Graph) -> tuple[set[Node], dict[Node, _Smaller]]:
             used.setdefault(operands[0], set()).add(cast(int, node.attrs["index"]))
         elif node.op is OPS["scan"]:
             smaller[node] = _cut(node, used[node])
-            operands = tuple(operands[p] for p in smaller[node].operands)
+            operands = tuple(operands[p] for p in smaller[node].needed)
         live.update(operands)
     return live, smaller
 
@@ -83,6 +83,12 @@ class _Smaller:
     counts: tuple[int, int]
     indices: Mapping[int, int]
     invariants: Sequence[Node]
+
+    @property
+    def needed(self) -> list[int]:
+        """The positions of the operands that stay, and of those that only the invariants are computed from."""
+        kept, before = {*self.operands}, reached(self.old, self.invariants)
+        return [p for p, x in enumerate(self.old.inputs) if p in kept or x in before]
 
     def made(self, builder: Builder, scan: Node, given: Sequence[Node | None]) -> Node:
         """The scan in a builder; ``given`` are the old operands, None for those that nobody needs any more."""

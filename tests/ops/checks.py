@@ -18,7 +18,7 @@ from graphc.op import OPS, Op, Sample
 from graphc.rewrite.engine import rewrite
 from graphc.rewrite.sets import SIMPLIFY
 from graphc.symbolic import between_jumps, mathematics, partials
-from graphc.tensor_type import TensorType, TupleType
+from graphc.tensor_type import DType, TensorType, TupleType
 from graphc.value import Value
 from tests.evaluate import evaluate
 
@@ -43,16 +43,16 @@ class Case:
     variables: tuple[str, ...]
 
 
-def cases(op: Op) -> Iterator[Case]:
-    """The op on all its samples."""
+def cases(op: Op, dtype: DType = "float64") -> Iterator[Case]:
+    """The op on all its samples, in a float type."""
     generator = np.random.default_rng(0)
     if op.elementwise is None:
         for sample in op.samples:
             drawn = [_drawn(operand, sample.domain, generator) for operand in sample.operands]
-            yield _case(op, [np.asarray(x) for x in sample.made(*drawn)] if sample.made else drawn, sample)
+            yield _case(op, [np.asarray(x) for x in sample.made(*drawn)] if sample.made else drawn, sample, dtype)
         return
     for shapes in SHAPES[op.arity or 0]:
-        yield _case(op, elementwise_operands(op, shapes, generator), Sample(()))
+        yield _case(op, elementwise_operands(op, shapes, generator), Sample(()), dtype)
 
 
 def elementwise_operands(
@@ -71,12 +71,12 @@ def _drawn(operand: object, domain: tuple[float, float], generator: np.random.Ge
     return np.asarray(operand, dtype="int64")
 
 
-def _case(op: Op, arrays: list[np.ndarray], sample: Sample) -> Case:
-    builder = Builder()
+def _case(op: Op, arrays: list[np.ndarray], sample: Sample, dtype: DType) -> Case:
+    builder = Builder(float_dtype=dtype)
     values: Arrays = {}
     operands = []
     for position, array in enumerate(arrays):
-        kind = {"f": "float64", "i": "int64", "b": "bool"}[array.dtype.kind]
+        kind: DType = {"f": dtype, "i": "int64", "b": "bool"}[array.dtype.kind]  # type: ignore[assignment]
         operands.append(builder.input(f"x{position}", TensorType(kind, array.shape)))
         values[f"x{position}"] = array
     result = builder.apply(op, operands, sample.attrs)
@@ -149,6 +149,16 @@ def check_float32(op: Op) -> None:
             assert np.asarray(narrow[name]).dtype == "float32", (op, name)
             assert np.shape(narrow[name]) == case.values[name[2:]].shape, (op, name)
             np.testing.assert_allclose(narrow[name], wide[name], rtol=2e-3, atol=2e-4, err_msg=str(op))
+
+
+def check_declared_types(op: Op) -> None:
+    """The gradient by a float32 is declared as one: the step of a scan would not take another."""
+    if op.higher_order:
+        return
+    for case in cases(op, "float32"):
+        joint, names = gradient(case.graph, "loss", case.variables)
+        for name in names:
+            assert joint.outputs[f"d_{name}"].tensor.dtype == "float32", (op, name)
 
 
 def check_first_derivative(op: Op) -> None:
@@ -396,7 +406,7 @@ def _slope(function: Callable[..., object], x: float, largest: float) -> object:
     return (left + right) / 2 if agree and abs(left) < largest else None
 
 
-CHECKS = (check_types, check_float32, check_first_derivative, check_second_derivative)
+CHECKS = (check_types, check_float32, check_declared_types, check_first_derivative, check_second_derivative)
 ELEMENTWISE_CHECKS = (
     check_mathematics,
     check_partials,
