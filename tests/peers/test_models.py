@@ -14,7 +14,8 @@ import graphc
 from graphc.ops import OPS
 from tests.peers.compared import check_against
 from tests.peers.installed import NAMES, installed, peer
-from tests.peers.models import MOVES, RandomModel, Writer, finished, models
+from tests.peers.models import MOVES, finished, models
+from tests.peers.writer import RandomModel, Writer
 
 pytestmark = [
     # Of gradients that are zero everywhere, and of labels that went with a statement that was too large.
