@@ -20,11 +20,19 @@ def definition_of(code: Any, source: Source) -> Any:
         if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
             if line in (node.lineno, *(decorator.lineno for decorator in node.decorator_list)):
                 return node
-        elif isinstance(node, ast.Lambda) and node.lineno == line and _names(node) == names:
+        elif (
+            isinstance(node, ast.Lambda) and node.lineno == line and _names(node) == names and _is_body(code, node.body)
+        ):
             return node
     return ast.Constant(
         None, lineno=line, end_lineno=line, col_offset=0, end_col_offset=len(source.line(line).encode())
     )
+
+
+def _is_body(code: Any, body: ast.expr) -> bool:
+    """Whether a lambda returns this: one line may have several. Python can be told to keep no columns."""
+    starts = {(line, column) for line, _, column, _ in code.co_positions() if column}
+    return not starts or (body.lineno, body.col_offset) in starts
 
 
 def _names(definition: Any) -> tuple[str, ...]:

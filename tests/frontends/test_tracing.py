@@ -527,3 +527,11 @@ def test_every_function_of_the_language_is_an_attribute() -> None:
 def test_what_is_no_function_is_refused() -> None:
     with pytest.raises(gx.GraphcError, match="expected a model, an expression or a Python function"):
         gx.compile(3)  # type: ignore[arg-type]
+
+
+def test_of_lambdas_on_one_line_the_right_one_is_shown() -> None:
+    several = (lambda x: -x, lambda x: None, lambda x: 1)
+    with pytest.raises(gx.GraphcError) as caught:
+        gx.compile(several[1])
+    (found,) = caught.value.diagnostics
+    assert found.span is not None and found.span.text == "None"
