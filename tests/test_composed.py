@@ -141,7 +141,8 @@ def check(seed: int, folder: Path) -> None:
     each = gx.per_example_grad(model)(params, **many)
     for name in shapes:
         np.testing.assert_allclose(each[name][0], gradient[name], rtol=1e-7, atol=1e-8, err_msg=name)
-    gx.compile(scanned, dtype="float32", with_=EXTRAS, of="r").source_text
+    narrow = gx.compile(scanned, dtype="float32", with_=EXTRAS, of="r", conventions=conventions)  # type: ignore[arg-type]
+    assert narrow.module.hvp
 
 
 def _curvature(
