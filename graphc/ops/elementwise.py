@@ -74,6 +74,11 @@ def _winning(compare: str) -> tuple[Factor, Factor]:
     return (lambda r, x, y: share(r, x, y)), (lambda r, x, y: share(r, y, x))
 
 
+def _signs(r: Value) -> tuple[Value, Value]:
+    """1 and -1 in the type of a result: two plain numbers would be of the builder's."""
+    return r.builder.constant(1.0, r.type.dtype), r.builder.constant(-1.0, r.type.dtype)
+
+
 _LARGER, _SMALLER = _winning("greater"), _winning("less")
 # JAX's clip is minimum(maximum(x, low), high), and each of them shares ties.
 _SHARED_CLIP: tuple[Factor, ...] = (
@@ -166,7 +171,7 @@ _ARITHMETIC = (
         partials=(lambda r, x: OPS["sign"](x),),
         nonnegative=True,
         convention="abs'(0) = 0",
-        alternatives={"jax": Alternative("abs'(0) = 1", (lambda r, x: OPS["where"](x >= 0, 1.0, -1.0),))},
+        alternatives={"jax": Alternative("abs'(0) = 1", (lambda r, x: OPS["where"](x >= 0, *_signs(r)),))},
         doc="absolute value",
     ),
     elementwise(

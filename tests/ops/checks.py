@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
+from typing import get_args
 
 import mpmath
 import numpy as np
@@ -14,7 +15,7 @@ from graphc.autodiff import backpropagate, differentiate
 from graphc.builder import Builder, rebuild
 from graphc.errors import GraphcError
 from graphc.graph import Graph, Node, verify
-from graphc.op import OPS, Op, Sample
+from graphc.op import OPS, Conventions, Op, Sample
 from graphc.rewrite.engine import rewrite
 from graphc.rewrite.sets import SIMPLIFY
 from graphc.symbolic import between_jumps, mathematics, partials
@@ -155,10 +156,13 @@ def check_declared_types(op: Op) -> None:
     """The gradient by a float32 is declared as one: the step of a scan would not take another."""
     if op.higher_order:
         return
-    for case in cases(op, "float32"):
-        joint, names = gradient(case.graph, "loss", case.variables)
+    for case, conventions in product(cases(op, "float32"), get_args(Conventions)):
+        _, names = gradient(case.graph, "loss", case.variables)
+        inputs = {str(node.attrs["name"]): node for node in case.graph.inputs}
+        wrt = {name: inputs[name] for name in names}
+        joint = differentiate(case.graph, ["loss"], wrt, conventions=conventions).graph if wrt else case.graph
         for name in names:
-            assert joint.outputs[f"d_{name}"].tensor.dtype == "float32", (op, name)
+            assert joint.outputs[f"d_{name}"].tensor.dtype == "float32", (op, name, conventions)
 
 
 def check_first_derivative(op: Op) -> None:
