@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from graphc.calculus import check_grad, gauss_newton, grad, hvp, jvp, together, value_and_grad, vjp
-    from graphc.compiler import Model, compile, model
+    from graphc.compiled_model import Model
+    from graphc.compiler import compile, model
     from graphc.diagnostics import Diagnostic
     from graphc.errors import GraphcError, GraphcWarning
     from graphc.frontends.annotations import bool_, f32, f64, i32, i64, param
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "calculus": ("check_grad", "gauss_newton", "grad", "hvp", "jvp", "together", "value_and_grad", "vjp"),
-    "compiler": ("Model", "compile", "model"),
+    "compiled_model": ("Model",),
+    "compiler": ("compile", "model"),
     "diagnostics": ("Diagnostic",),
     "errors": ("GraphcError", "GraphcWarning"),
     "frontends.annotations": ("bool_", "f32", "f64", "i32", "i64", "param"),

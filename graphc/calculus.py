@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from graphc import products
-from graphc.compiler import Model
+from graphc.compiled_model import Model
 from graphc.functions import FUNCTIONS
 from graphc.gradient_check import GradientReport
 from graphc.opened import Source, derived, differentiated, differentiated_by, model_of

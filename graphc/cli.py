@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from graphc.backends.dot import Drawn, Look, Style
     from graphc.backends.folding import Depth
     from graphc.backends.picture import View
-    from graphc.compiler import Model
+    from graphc.compiled_model import Model
     from graphc.derivation import Derivation
     from graphc.evaluated import Evaluated
     from graphc.graph import Graph

@@ -21,7 +21,7 @@ from graphc.errors import GraphcError
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from graphc.compiler import Model
+    from graphc.compiled_model import Model
 
 EPOCHS, BATCH, RATE = 150, 32, 0.3
 NOISE = 0.3

@@ -11,7 +11,8 @@ from difflib import unified_diff
 from pathlib import Path
 
 from graphc.backends.numpy_module import GRAPH
-from graphc.compiler import Model, compile, compile_graph
+from graphc.compiled_model import Model
+from graphc.compiler import compile, compile_graph
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError, GraphcWarning
 from graphc.frontends.graph_text import parse_graph

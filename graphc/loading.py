@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, NoReturn, TypedDict
 import click
 
 if TYPE_CHECKING:
-    from graphc.compiler import Model
+    from graphc.compiled_model import Model
     from graphc.diagnostics import Diagnostic
     from graphc.op import Conventions
     from graphc.optimizer import Optimizer

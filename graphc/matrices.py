@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphc import blocks, extras
-from graphc.compiler import Model
+from graphc.compiled_model import Model
 from graphc.opened import Source, differentiated_by, model_of, opened_model
 from graphc.sparsity import Pattern
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from graphc.autodiff import check_dependence
-from graphc.compiler import Model, compile, compile_graph
+from graphc.compiled_model import Model
+from graphc.compiler import compile, compile_graph
 from graphc.extras import in_order
 from graphc.graph import Graph
 from graphc.passes import run_pipeline

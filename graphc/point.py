@@ -16,7 +16,7 @@ import numpy as np
 from graphc.graph import Graph, Node
 
 if TYPE_CHECKING:
-    from graphc.compiler import Model
+    from graphc.compiled_model import Model
 
 Values = dict[str, Any]
 _COUNT_IN_FULL = 24

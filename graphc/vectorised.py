@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from graphc.batching import batch
 from graphc.builder import Builder
 from graphc.calculus import grad
-from graphc.compiler import Model
+from graphc.compiled_model import Model
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.graph import Graph, Node

@@ -58,6 +58,7 @@ LAYERS = (
     "derivation",
     "evaluated",
     "report",
+    "compiled_model",
     "compiler",
     "opened",
     "calculus",

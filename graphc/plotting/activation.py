@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphc.calculus import value_and_grad
-from graphc.compiler import Model
+from graphc.compiled_model import Model
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.functions import FUNCTIONS

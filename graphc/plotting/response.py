@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from graphc.backends.numpy_module import argument_names, function_names
-from graphc.compiler import Model, compile
+from graphc.compiled_model import Model
+from graphc.compiler import compile
 from graphc.graph import Node
 from graphc.plotting.points import Array, misfit
 from graphc.size import Size, size_names, substitute

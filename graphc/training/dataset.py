@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphc.backends.numpy_indices import entry_limits
-from graphc.compiler import Model
+from graphc.compiled_model import Model
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.graph import Node

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphc.atomic import write_atomic
-from graphc.compiler import Model, compile
+from graphc.compiled_model import Model
+from graphc.compiler import compile
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError, GraphcWarning
 from graphc.optimizer import Optimizer

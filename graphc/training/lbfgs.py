@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from graphc.compiler import Model
+from graphc.compiled_model import Model
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.training.fault import divergence

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphc.backends.numpy_indices import entry_limits
-from graphc.compiler import Model
+from graphc.compiled_model import Model
 from graphc.training.dataset import Dataset
 from graphc.training.history import Params
 
