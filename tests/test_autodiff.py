@@ -13,6 +13,7 @@ from graphc.errors import GraphcError
 from graphc.graph import Graph, Node, verify
 from graphc.op import Op
 from graphc.ops import OPS
+from graphc.ops.axes import every_cotangent
 from graphc.source import Source, Span
 from graphc.tensor_type import TensorType, TupleType
 from graphc.value import Value
@@ -135,8 +136,9 @@ def test_a_seed_never_takes_the_name_of_a_parameter() -> None:
 def two_results() -> Op:
     """An op with several results: the sum and the difference."""
 
-    def vjp(ct: tuple[Value, Value], y: Value, a: Value, b: Value) -> tuple[Value, Value]:
-        return ct[0] + ct[1], ct[0] - ct[1]
+    def vjp(ct: tuple[Value | None, ...], y: Value, a: Value, b: Value) -> tuple[Value, Value]:
+        first, second = every_cotangent(ct, y)
+        return first + second, first - second
 
     return Op("both", 2, lambda a, b: TupleType((a, a)), "(x + y, x - y)", vjp)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from graphc.autodiff import Joint
 from graphc.backends.listing import call_text
 from graphc.backends.numbers import number
-from graphc.graph import Graph, Node
+from graphc.graph import Graph, Node, subgraphs
 from graphc.op import Op
 from graphc.ops.indexing import Slice
 from graphc.steps import forward_nodes, is_constant
@@ -286,7 +286,9 @@ def _axes(node: Node, type: object) -> str:
 
 
 def _call(node: Node, operands: Sequence[str]) -> str:
-    """A call with the attributes that are not plain from the shapes."""
+    """A call with the attributes that are not plain from the shapes; a graph that a node holds is its name."""
+    if subgraphs(node):
+        return call_text(node, operands)
     told = {name: value for name, value in node.attrs.items() if name not in ("dtype", "keepdims", "conditions")}
     if isinstance(node.type, TensorType) and told.get("axis") == (len(node.type.shape) - 1,):
         told.pop("axis")
