@@ -94,8 +94,8 @@ def _diagonal(w: Writer) -> None:
     w.add(f"diag({name}, k={k})", np.diag(np.empty(shape), k).shape)
 
 
-MATRIX = ("inv({0})", "expm({1})", "cholesky({2})", "cofactors({1})")
-SCALAR = ("det({1})", "slogdet({0})[1]", "trace({1})")
+MATRIX = ("inv({0})", "expm({1})", "cholesky({2})", "cofactors({0})")
+SCALAR = ("det({0})", "slogdet({0})[1]", "trace({1})")
 
 
 def _matrix_function(w: Writer) -> None:
