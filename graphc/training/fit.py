@@ -184,8 +184,8 @@ def _check(epochs: int, batch: int | None, holdout: float, patience: int | None,
 
 def _models(source: Any, optimizer: str | Optimizer | None, options: Mapping[str, Any]) -> tuple[Model, Model]:
     """The model that is trained, and the one that measures."""
-    extras = ["flat"] if optimizer == "lbfgs" else ["train_step"]
-    chosen = None if optimizer == "lbfgs" else optimizer
+    lbfgs = optimizer == "lbfgs"
+    extras, chosen = ([], None) if lbfgs else (["train_step"], optimizer)
     if isinstance(source, Model):
         if options:
             raise ValueError(f"the model is compiled, expected no options for that, found {', '.join(options)}")

@@ -241,6 +241,25 @@ def test_lbfgs_stops_early_and_leaves_frozen_parameters() -> None:
     assert found.epoch <= len(found.history) < 50
 
 
+def test_lbfgs_trains_parameters_of_sizes_that_no_input_tells() -> None:
+    pytest.importorskip("scipy.optimize")
+    text = "x: Input[N]\na: Param[H]\nc: Param[H]\nloss: Output = mean((tanh(x[:, None] * a) @ c - x) ** 2)"
+    start = {"a": np.array([0.1, 0.2]), "c": np.array([1, 2])}
+    x = np.linspace(-0.1, 0.1, 9)
+    with pytest.raises(TypeError, match="a is <U.*, expected float32 or float64"):
+        graphc.fit(text, {"x": x}, params={**start, "a": "text"}, epochs=1, optimizer="lbfgs")
+    found = graphc.fit(text, {"x": x}, params=start, epochs=100, optimizer="lbfgs")
+    assert found.history[-1].loss < 1e-8
+    assert [np.shape(found.params[name]) for name in "ac"] == [(2,), (2,)]
+    assert start["a"].tolist() == [0.1, 0.2]
+
+
+def test_lbfgs_keeps_float32() -> None:
+    pytest.importorskip("scipy.optimize")
+    found = graphc.fit(LINE, {"X": X, "y": Y}, dtype="float32", epochs=3, optimizer="lbfgs")
+    assert found.params["w"].dtype == np.float32
+
+
 def test_a_model_that_takes_its_data_as_a_whole() -> None:
     found = graphc.fit(
         "x: Input[3]\nw: Param = 0\nloss: Output = mse(w, x)",
