@@ -246,7 +246,7 @@ def test_lbfgs_trains_parameters_of_sizes_that_no_input_tells() -> None:
     text = "x: Input[N]\na: Param[H]\nc: Param[H]\nloss: Output = mean((tanh(x[:, None] * a) @ c - x) ** 2)"
     start = {"a": np.array([0.1, 0.2]), "c": np.array([1, 2])}
     x = np.linspace(-0.1, 0.1, 9)
-    with pytest.raises(TypeError, match="a is <U.*, expected float32 or float64"):
+    with pytest.raises(TypeError, match=r"a is <U.*, expected float32 or float64"):
         graphc.fit(text, {"x": x}, params={**start, "a": "text"}, epochs=1, optimizer="lbfgs")
     found = graphc.fit(text, {"x": x}, params=start, epochs=100, optimizer="lbfgs")
     assert found.history[-1].loss < 1e-8
