@@ -124,7 +124,7 @@ def _decision(name: str, found: Array, labels: Array, threshold: float) -> _Deci
 
 
 def _log_odds(probability: Array) -> Array:
-    """What a sigmoid was taken of: nearly straight where a probability is a step, which a grid would make a staircase."""
+    """What a sigmoid was taken of: straight where a probability is a step, of which a grid would make a staircase."""
     clipped = np.clip(probability.astype(float), _LEAST, 1 - _LEAST)
     found: Array = np.log(clipped) - np.log1p(-clipped)
     return found
