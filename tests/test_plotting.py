@@ -299,6 +299,8 @@ def boundary(ax: Any) -> np.ndarray:
     ("model", "params", "options", "y"),
     [
         (CLASSIFIER, {"w": [1.0, -1.0]}, {}, SIDES),
+        # A sure classifier makes a step, and a coarse grid no staircase of it.
+        (CLASSIFIER, {"w": [100.0, -100.0]}, {"grid_resolution": 12, "xlim": (-0.3, 1.1)}, SIDES),
         ("X: Input[N, 2]\nw: Param[2]\nz: Output = X @ w", {"w": [1.0, -1.0]}, {"threshold": 0.0}, [-1, 1, -1, 1]),
         ("a: Input\nb: Input\nz: Output = sigmoid(a - b)", None, {}, SIDES),
         ("X: Input[N, 2]\nW: Param[2, 2]\nz: Output = X @ W", {"W": [[0.0, 1.0], [0.0, -1.0]]}, {}, SIDES),
@@ -334,6 +336,8 @@ def test_each_class_has_a_shape_of_its_own() -> None:
 def test_a_probability_is_shaded_with_a_scale_and_a_score_is_not() -> None:
     shaded = graphc.plot_decision_boundary(CLASSIFIER, {"w": [1.0, -1.0]}, CORNERS, SIDES)
     assert [axes.get_ylabel() for axes in shaded.figure.axes] == ["X[1]", "probability of class 1"]
+    scale = shaded.figure.axes[1]
+    assert [label.get_text() for label in scale.get_yticklabels()] == ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
     scored = graphc.plot_decision_boundary(SCORES, {"W": np.eye(2, 3)}, CORNERS, SIDES)
     assert len(scored.figure.axes) == 1
 

@@ -252,6 +252,18 @@ def test_lbfgs_stops_early_and_leaves_frozen_parameters() -> None:
     assert found.epoch <= len(found.history) < 50
 
 
+def test_lbfgs_keeps_float32_and_makes_floats_of_integers() -> None:
+    pytest.importorskip("scipy.optimize")
+    data = {"X": X, "y": Y}
+    found = graphc.fit(LINE, data, dtype="float32", epochs=3, optimizer="lbfgs")
+    assert found.params["w"].dtype == np.float32
+    found = graphc.fit(LINE, data, params={"w": [1, 2]}, epochs=50, optimizer="lbfgs")
+    assert found.params["w"].dtype == np.float64
+    assert found.history[-1].loss < 1e-8
+    with pytest.raises(TypeError, match=r"w is <U.*, expected float32 or float64"):
+        graphc.fit(LINE, data, params={"w": "text"}, epochs=1, optimizer="lbfgs")
+
+
 def test_a_model_that_takes_its_data_as_a_whole() -> None:
     found = graphc.fit(
         "x: Input[3]\nw: Param = 0\nloss: Output = mse(w, x)",
