@@ -192,6 +192,10 @@ class Model:
         """``(params, state, loss)``: a step of training, from the parameters, the state and the inputs."""
         return self._call("train_step", *args, **inputs)
 
+    def averaged_params(self, params: Any, state: Any) -> Any:
+        """The averages of the parameters, which an optimiser with ``average`` keeps in its state."""
+        return self._call("averaged_params", params, state)
+
     def with_extras(self, with_: Sequence[str] = (), optimizer: str | Optimizer | None = None) -> Model:
         """The same model with more in its module; arguments as in `compile`."""
         before = self.provenance.options
@@ -491,6 +495,7 @@ def requested_extras(with_: Sequence[str], optimizer: str | Optimizer | None) ->
 _LACKING = {
     "init_params": "it has no parameters",
     **dict.fromkeys(("init_state", "train_step"), "it was compiled without an optimiser"),
+    "averaged_params": "it was compiled without an optimiser that keeps averages, such as adam(average=0.99)",
 }
 
 
