@@ -196,7 +196,7 @@ def test_losses_of_a_file(tmp_path: Path) -> None:
         ("training,test\n1\n", "expected 2 cells in each line"),
         ("training\nlow\n", "expected numbers in column training"),
         ("epoch\n1\n", "expected at least one loss, found epoch"),
-        ("epoch,training\n1,\n2,\n", "in training"),
+        ("epoch,training\n1,\n2,\n", "expected at least one loss, found epoch"),
     ],
 )
 def test_files_that_are_no_tables_are_refused(text: str, message: str, tmp_path: Path) -> None:

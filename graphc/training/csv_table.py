@@ -6,6 +6,7 @@ import csv
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -114,7 +115,7 @@ def csv_table(path: str | os.PathLike[str]) -> Iterator[CsvTable]:
             message = "expected a line with the names of columns, found an empty file"
             raise _refusal(message, Source(name, ""))
         table = CsvTable(name, file, [column.strip() for column in header])
-        if twice := [column for place, column in enumerate(table.columns) if column in table.columns[:place]]:
+        if twice := [column for column, count in Counter(table.columns).items() if count > 1]:
             message = f"expected columns with names of their own, found {twice[0] or 'no name'} twice"
             raise _refusal(message, table._row(-1))
         yield table

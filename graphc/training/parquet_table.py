@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ def parquet_table(path: str | os.PathLike[str]) -> Iterator[ParquetTable]:
         file = parquet.ParquetFile(path, buffer_size=2**16, pre_buffer=False)
     with file:
         columns = file.schema_arrow.names
-        if twice := [column for place, column in enumerate(columns) if column in columns[:place]]:
+        if twice := [column for column, count in Counter(columns).items() if count > 1]:
             raise _refusal(f"expected columns with names of their own in {name}, found {twice[0]} twice")
         yield ParquetTable(name, file, columns)
 
