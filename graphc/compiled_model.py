@@ -152,6 +152,7 @@ class Model:
 
         On graph values, in a function that is traced, the model is a layer: its parameters become those of the traced
         model, named by what the model is called there and shared by its calls, unless a dict of them is given first.
+        There ``output=`` chooses an output, a list of names several; only the inputs that these need are given.
 
         Examples
         --------
@@ -163,6 +164,8 @@ class Model:
 
         if on_graph_values(args, inputs):
             values = call_traced(self, self.name, self.graph, args, inputs)
+            if "output" in inputs:
+                return values[inputs["output"]] if isinstance(inputs["output"], str) else values
         else:
             found = self._call("evaluate" if self.compiled.split is None else "forward", *args, **inputs)
             values = dict(zip(self.graph.outputs, found if self.compiled.split is None else found[0], strict=True))
