@@ -118,6 +118,17 @@ def add_colorbar(ax: Axes, look: Theme, values: Any, label: str) -> Colorbar:
     return bar
 
 
+def share_axis(ax: Axes, look: Theme, label: str) -> Axes:
+    """Axes over others, with a scale of their own from 0 to 1 at the right."""
+    shares = ax.twinx()
+    shares.set_ylim(0, 1)
+    shares.set_ylabel(label, color=look.ink)
+    shares.tick_params(colors=look.muted)
+    for spine in shares.spines.values():
+        spine.set_visible(False)
+    return shares
+
+
 def is_spatial(ax: Axes) -> bool:
     """Whether axes have three dimensions (``projection="3d"``)."""
     return bool(ax.name == "3d")

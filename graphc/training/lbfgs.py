@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,8 @@ from graphc.compiled_model import Model
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.training.fault import divergence
-from graphc.training.history import Epoch, Params, Progress
+from graphc.training.history import Epoch, Params, Progress, Watch
 from graphc.training.scores import Scores
-
-Watch: TypeAlias = Callable[[Epoch], object]
 
 
 def minimised(
