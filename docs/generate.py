@@ -16,7 +16,7 @@ from docs.errors_page import errors_page
 from docs.markdown_text import code, table
 from docs.operations_page import operations_page
 from docs.pictures import pictures
-from docs.plots_page import plot_pictures
+from docs.plots import plot_pictures
 from docs.stability_page import stability_section
 from graphc import tensor_type
 from graphc.backends import drawing

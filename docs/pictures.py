@@ -10,20 +10,16 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+from docs.pages import NAMED_MODEL, PAGES, SHOWN_PICTURE
 from graphc.cli import main
 
-DOCS = Path(__file__).parent
-PAGES = (DOCS.parent / "README.md", *sorted(DOCS.glob("*.md")))
-
-_MODEL = re.compile(r"^```gc\n(# (?P<name>\w+\.gc)\n.*?)^```$", re.MULTILINE | re.DOTALL)
 _DRAWN = re.compile(r"^\$ graphc (?P<arguments>draw .*-o )(?P<name>\w+)\.svg$", re.MULTILINE)
-_SHOWN = re.compile(r"\((?:docs/)?figures/(\w+)\.svg\)")
 
 
 def commands(page: str) -> dict[str, list[str]]:
     """The arguments of graphc that draw each picture which a page shows; they end before the name of the file."""
     drawn = {match["name"]: shlex.split(match["arguments"]) for match in _DRAWN.finditer(page)}
-    return {name: drawn[name] for name in _SHOWN.findall(page)}
+    return {name: drawn[name] for name in SHOWN_PICTURE.findall(page)}
 
 
 def pictures() -> dict[str, str]:
@@ -32,8 +28,8 @@ def pictures() -> dict[str, str]:
     for path in PAGES:
         page = path.read_text(encoding="utf-8")
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-            for model in _MODEL.finditer(page):
-                Path(model["name"]).write_text(model[1], encoding="utf-8")
+            for model in NAMED_MODEL.finditer(page):
+                Path(model["name"]).write_text(model["text"], encoding="utf-8")
             for name, arguments in commands(page).items():
                 text = CliRunner().invoke(main, [*arguments, "-"], catch_exceptions=False).stdout
                 assert found.setdefault(name, text) == text, f"{path.name} draws another {name}.svg"

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from graphc.compiled_model import Model
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.training.fault import divergence
-from graphc.training.history import Epoch, Progress
+from graphc.training.history import Epoch, Params, Progress, Watch
 from graphc.training.scores import Scores
-
-Watch: TypeAlias = Callable[[Epoch], object]
 
 
 def minimised(
@@ -35,14 +34,15 @@ def minimised(
     """
     minimize = _minimize()
     start = progress.params
-    arguments = [start] if set(model.variables) != set(start) else []
+    moved = {name: start[name] for name in model.variables}
 
     def objective(theta: Any) -> Any:
-        return model.module.value_and_grad_flat(theta, *arguments, **inputs)
+        loss, gradients = model.module.value_and_grad({**start, **_unpacked(theta, moved)}, **inputs)
+        return loss, _packed({name: gradients[name] for name in moved})
 
     def after_iteration(intermediate_result: Any) -> None:
         nonlocal progress
-        params = {**start, **model.module.unpack(intermediate_result.x)}
+        params = {**start, **_unpacked(intermediate_result.x, moved)}
         number = len(progress.history) + 1
         epoch = Epoch(number, number, float(intermediate_result.fun), *scores.of(params))
         progress = progress.after(params, {}, epoch)
@@ -51,7 +51,7 @@ def minimised(
         if progress.risen(patience):
             raise StopIteration
 
-    theta = model.module.pack(start)
+    theta = _packed(moved)
     with np.errstate(all="ignore"):
         loss, gradient = objective(theta)
         if not (np.isfinite(loss) and np.isfinite(gradient).all()):
@@ -61,6 +61,21 @@ def minimised(
     if progress.history:
         return progress
     return progress.after(start, {}, Epoch(1, 0, float(loss), *scores.of(start)))
+
+
+def _packed(params: Params) -> NDArray[Any]:
+    """Parameters as one vector. The module's own functions of a vector would ask for sizes that no input tells."""
+    return np.concatenate([np.ravel(value) for value in params.values()])
+
+
+def _unpacked(theta: NDArray[Any], like: Params) -> dict[str, NDArray[Any]]:
+    """Copies, in the shapes and float types of other parameters; integers have become floats."""
+    pieces = np.split(theta, np.cumsum([np.size(value) for value in like.values()])[:-1])
+    arrays = {name: np.asarray(value) for name, value in like.items()}
+    return {
+        name: piece.reshape(array.shape).astype(np.result_type(array, np.float16))
+        for (name, array), piece in zip(arrays.items(), pieces, strict=True)
+    }
 
 
 def _minimize() -> Any:

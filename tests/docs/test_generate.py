@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from docs.generate import generated_texts
+from docs.pages import DOCS, PAGES, SAVED_PLOT, SHOWN_PLOT
 from docs.pictures import commands
-
-DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +39,9 @@ def test_a_picture_is_drawn_by_the_command_on_its_page() -> None:
 
 
 def test_every_plot_is_saved_by_the_code_of_its_page_and_shown_there() -> None:
-    page = (DOCS / "plots.md").read_text(encoding="utf-8")
-    saved = re.findall(r'savefig\("(\w+\.svg)"\)\n', page)
-    assert saved == re.findall(r"\(figures/plots/(\w+\.svg)\)", page)
-    assert sorted(saved) == sorted(path.name for path in (DOCS / "figures" / "plots").iterdir())
+    shown: list[str] = []
+    for page in (path.read_text(encoding="utf-8") for path in PAGES):
+        plots = SHOWN_PLOT.findall(page)
+        assert plots == [name for name in SAVED_PLOT.findall(page) if name in plots]
+        shown += plots
+    assert sorted(shown) == sorted(path.name for path in (DOCS / "figures" / "plots").iterdir())

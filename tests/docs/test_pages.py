@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from docs.pages import GALLERY, NAMED_MODEL, PAGES
 from tests.docs.blocks import Block, Page, anchors, blocks, links
 from tests.docs.refresh import RUN, refreshed
 
@@ -15,7 +16,6 @@ from tests.docs.refresh import RUN, refreshed
 PEERS = ("python autograd", "python jax", "python torch")
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 # These install packages, which needs a network; .ci/run runs the README's second one on a copy of the checkout.
 NOT_RUN = {
@@ -27,16 +27,17 @@ NOT_RUN = {
     "docs/errors.md": (
         "pip install 'pygraphviz>=2.0' && graphc draw digits.gc -o digits.svg\n",
         "pip install 'pygments>=2.17' && graphc report digits.gc -o digits.html\n",
+        "pip install 'pyarrow>=17' && graphc train digits.gc --data digits.parquet\n",
     ),
     # Pictures of a browser, which differ from machine to machine.
-    "docs/gallery.md": (
+    "docs/pictures.md": (
         'chromium --headless --hide-scrollbars --window-size=1280,800 --screenshot=report_figure2.png "file://$PWD/figure2.html#step=11"\n'
         'chromium --headless --hide-scrollbars --window-size=1280,1080 --screenshot=report_network.png "file://$PWD/network.html#step=16"\n',
     ),
     "docs/report.md": ("pip install 'graphc[report]'\n",),
 }
-# Text that no block prints: what a command says where nothing is installed that draws.
-PLAIN = {"docs/errors.md": 2}
+# Text that no block prints: what a command says where something is not installed.
+PLAIN = {"docs/errors.md": 3}
 
 
 @pytest.fixture
@@ -83,6 +84,20 @@ def test_links_have_targets(path: Path) -> None:
         target = path.parent / file if file else path
         assert target.exists(), link
         assert not anchor or anchor in anchors(_read(target)), link
+
+
+@pytest.mark.parametrize("path", GALLERY, ids=_name)
+def test_the_models_of_a_gallery_page_are_examples(path: Path) -> None:
+    for model in NAMED_MODEL.finditer(_read(path)):
+        shown = model["text"].removeprefix(f"# {model['name']}\n")
+        assert shown == _read(ROOT / "examples" / model["name"]), f"{model['name']} is another on {path.name}"
+
+
+def test_the_gallery_lists_its_pages() -> None:
+    index = ROOT / "docs" / "gallery" / "README.md"
+    assert sorted(set(links(_read(index))) & {path.name for path in GALLERY}) == [
+        path.name for path in GALLERY if path != index
+    ]
 
 
 WRONG = [
