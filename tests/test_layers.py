@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 # Each imports only from those before it; the modules of a package count as one layer.
 LAYERS = (
     "atomic",
+    "collector",
     "data",
     "source",
     "diagnostics",

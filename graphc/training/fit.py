@@ -184,7 +184,7 @@ def _check(epochs: int, batch: int | None, holdout: float, patience: int | None,
 
 def _models(source: Any, optimizer: str | Optimizer | None, options: Mapping[str, Any]) -> tuple[Model, Model]:
     """The model that is trained, and the one that measures."""
-    extras = ["flat"] if optimizer == "lbfgs" else ["train_step"]
+    extras = [] if optimizer == "lbfgs" else ["train_step"]
     chosen = None if optimizer == "lbfgs" else optimizer
     if isinstance(source, Model):
         if options:

@@ -233,6 +233,17 @@ def test_lbfgs_is_scipys() -> None:
     assert found.history[-1].loss == pytest.approx(want.fun, rel=1e-9)
 
 
+def test_lbfgs_takes_free_sizes_from_the_parameters_to_start_from() -> None:
+    text = "x: Input[N, d]\ny: Input[N, K]\nW: Param[d, K]\nb: Param[K]\nloss: Output = mse(x @ W + b, y)"
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    W, b = np.array([[1.0, -2.0, 0.5], [3.0, 0.0, 4.0]]), np.array([0.5, -1.0, 2.0])
+    start = {"W": np.zeros((2, 3)), "b": np.zeros(3)}
+    found = graphc.fit(text, {"x": x, "y": x @ W + b}, params=start, epochs=50, optimizer="lbfgs")
+    np.testing.assert_allclose(found.params["W"], W, atol=1e-4)
+    np.testing.assert_allclose(found.params["b"], b, atol=1e-4)
+    assert not start["W"].any()
+
+
 def test_lbfgs_stops_early_and_leaves_frozen_parameters() -> None:
     pytest.importorskip("scipy.optimize")
     text = "c: Param = 0.25\n" + LINE.replace("y)", "y + c)")
