@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,14 @@ HIDDEN = (32,)
 """The hidden layers of a network that nobody has described."""
 
 
+class _Compiled(NamedTuple):
+    """A model that predicts, and what `fit` takes for the one that learns."""
+
+    predicts: Model
+    source: Definition
+    options: Mapping[str, Any]
+
+
 class _GraphEstimator(BaseEstimator):  # type: ignore[misc]
     """What classifiers and regressors share: the parameters, and how they are learned."""
 
@@ -71,33 +79,31 @@ class _GraphEstimator(BaseEstimator):  # type: ignore[misc]
         self.patience = patience
         self.random_state = random_state
 
-    def _compile(
-        self, default: Callable[[Sequence[int]], str], numbers: Mapping[str, int]
-    ) -> tuple[Any, dict[str, Any]]:
-        """What `fit` takes for the model, with options for compiling it; `model_` becomes the model that predicts."""
+    def _compile(self, default: Callable[[str], str], numbers: Mapping[str, int]) -> _Compiled:
         if self.model is not None and self.hidden is not None:
             raise ValueError(f"hidden is for the model that there is without one, found both, hidden={self.hidden!r}")
-        definition = default(HIDDEN if self.hidden is None else self.hidden) if self.model is None else self.model
+        definition = (
+            default(_layers(HIDDEN if self.hidden is None else self.hidden)) if self.model is None else self.model
+        )
         if isinstance(definition, Model):
             if self.sizes:
                 raise ValueError(f"expected no sizes for a compiled model, found {self.sizes!r}")
-            self.model_ = definition
-            return definition, {}
+            return _Compiled(definition, definition, {})
         sizes = _sizes(definition, numbers, self.sizes or {})
         with warnings.catch_warnings():
             # Labels, for instance, are not needed to predict; of all else, training warns.
             warnings.simplefilter("ignore", GraphcWarning)
-            self.model_ = compile(definition, gradient=False, training=False, sizes=sizes)
-        return definition, {"sizes": sizes}
+            predicts = compile(definition, gradient=False, training=False, sizes=sizes)
+        return _Compiled(predicts, definition, {"sizes": sizes})
 
-    def _learn(self, source: Any, options: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def _learn(self, compiled: _Compiled, data: Mapping[str, Any]) -> None:
         given = {name: value for name, value in data.items() if value is not None}
-        declared = [str(node.attrs["name"]) for node in self.model_.graph.inputs]
+        declared = [str(node.attrs["name"]) for node in compiled.predicts.graph.inputs]
         if unknown := [name for name in given if name not in declared]:
             listed = ", ".join(declared)
             raise TypeError(f"fit() got an unexpected keyword argument {unknown[0]!r}, the model takes {listed}")
         found = fit(
-            source,
+            compiled.source,
             given,
             epochs=self.epochs,
             batch=self.batch,
@@ -105,8 +111,9 @@ class _GraphEstimator(BaseEstimator):  # type: ignore[misc]
             holdout=self.holdout,
             patience=self.patience,
             seed=_seed(self.random_state),
-            **options,
+            **compiled.options,
         )
+        self.model_ = compiled.predicts
         self.params_ = found.params
         self.history_ = found.history
         self.loss_curve_ = [epoch.loss for epoch in found.history]
@@ -193,14 +200,14 @@ class GraphClassifier(ClassifierMixin, _GraphEstimator):  # type: ignore[misc]
         """Learn from examples and their labels; other inputs of the model, such as weights, are given by name."""
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
-        self.classes_, labels = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"expected at least two classes in y, found one class, {self.classes_[0]}")
-        numbers = {"features": X.shape[1], "classes": len(self.classes_)}
-        source, options = self._compile(_classifier_text, numbers)
-        check_classifier(self.model_, len(self.classes_))
-        declared = next(node.tensor for node in self.model_.graph.inputs if node.attrs["name"] == "y")
-        self._learn(source, options, {"X": X, "y": labels.astype(declared.dtype), **inputs})
+        classes, labels = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(f"expected at least two classes in y, found one class, {classes[0]}")
+        compiled = self._compile(_classifier_text, {"features": X.shape[1], "classes": len(classes)})
+        check_classifier(compiled.predicts, len(classes))
+        declared = next(node.tensor for node in compiled.predicts.graph.inputs if node.attrs["name"] == "y")
+        self._learn(compiled, {"X": X, "y": labels.astype(declared.dtype), **inputs})
+        self.classes_ = classes
         return self
 
     def predict(self, X: Any) -> Array:
@@ -266,9 +273,9 @@ class GraphRegressor(RegressorMixin, _GraphEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any, **inputs: Any) -> GraphRegressor:
         """Learn from examples and their numbers; other inputs of the model, such as weights, are given by name."""
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
-        source, options = self._compile(_regressor_text, {"features": X.shape[1]})
-        regression_output(self.model_)
-        self._learn(source, options, {"X": X, "y": y, **inputs})
+        compiled = self._compile(_regressor_text, {"features": X.shape[1]})
+        regression_output(compiled.predicts)
+        self._learn(compiled, {"X": X, "y": y, **inputs})
         return self
 
     def predict(self, X: Any) -> Array:
@@ -277,28 +284,30 @@ class GraphRegressor(RegressorMixin, _GraphEstimator):  # type: ignore[misc]
         return self._output(regression_output(self.model_), X)
 
 
-def _classifier_text(hidden: Sequence[int]) -> str:
+def _classifier_text(layers: str) -> str:
     return f"""\
 X: Input[N, features]
 y: Input[N, int64]
-{_layers(hidden)}
+{layers}
 logits: Output = dense(h, classes)
 loss: Output = mean(cross_entropy(logits, y))
 probs: Output = softmax(logits)
 """
 
 
-def _regressor_text(hidden: Sequence[int]) -> str:
+def _regressor_text(layers: str) -> str:
     return f"""\
 X: Input[N, features]
 y: Input[N]
-{_layers(hidden)}
+{layers}
 prediction: Output = dense(h, 1)[:, 0]
 loss: Output = mse(prediction, y)
 """
 
 
-def _layers(hidden: Sequence[int]) -> str:
+def _layers(hidden: object) -> str:
+    if not isinstance(hidden, Sequence) or not all(isinstance(n, Integral) and n > 0 for n in hidden):
+        raise ValueError(f"expected a sequence of positive whole numbers for hidden, found {hidden!r}")
     return "\n".join(["h = X", *(f"h = relu(dense(h, {units}))" for units in hidden)])
 
 

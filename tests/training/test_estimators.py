@@ -108,6 +108,10 @@ def test_hidden_layers_and_other_sizes() -> None:
     assert set(quick(hidden=(), epochs=1).fit(IRIS, KIND).params_) == {"dense_W", "dense_b"}
     wide = SOFTMAX.replace("dense(X, classes)", "dense(tanh(dense(X, width)), classes)")
     assert quick(wide, sizes={"width": 7}, epochs=1).fit(IRIS, KIND).params_["dense_W"].shape == (4, 7)
+    assert quick(hidden=[np.int64(3)], epochs=1).fit(IRIS, KIND).params_["dense_W"].shape == (4, 3)
+    for wrong in (32, "32", (8, 0), (2.5,)):
+        with pytest.raises(ValueError, match="expected a sequence of positive whole numbers for hidden, found"):
+            quick(hidden=wrong).fit(IRIS, KIND)
     with pytest.raises(ValueError, match=r"hidden is for the model that there is without one.*hidden=\(3,\)"):
         quick(SOFTMAX, hidden=(3,)).fit(IRIS, KIND)
 
@@ -297,6 +301,14 @@ def test_data_that_do_not_fit_the_model() -> None:
         quick(optimizer="adan").fit(IRIS, KIND)
     with pytest.raises(GraphcError, match=r"GC101.*unknown name Z"):
         quick("X: Input[N, features]\nloss: Output = mean(Z)").fit(IRIS, KIND)
+
+
+def test_a_training_that_fails_leaves_the_one_before() -> None:
+    found = quick(SOFTMAX).fit(IRIS, KIND)
+    before = found.predict_proba(IRIS)
+    with pytest.raises(GraphcError, match="GC514"):
+        found.set_params(model=None, optimizer="gradient_descent(lr=1e300)").fit(IRIS, KIND)
+    np.testing.assert_array_equal(found.predict_proba(IRIS), before)
 
 
 def python(code: str) -> str:
