@@ -600,6 +600,24 @@ loss: Output = mean(encoder(X))
         'graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, checkpoint="state.npz", resume=True)',
         "python",
     ),
+    "GC516": Explanation(
+        "what augments examples gives no batch like the one that it got",
+        "The callable gets a dict with the arrays of a batch and a NumPy generator. It gives a dict with the same"
+        " names, and arrays of the same shapes and dtypes: as many examples as before.",
+        """\
+def shifted(batch, rng):
+    return {"X": batch["X"] + rng.normal(size=64)}
+
+graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, augment=shifted)    # where is y?
+""",
+        """\
+def shifted(batch, rng):
+    return {**batch, "X": batch["X"] + rng.normal(size=64)}
+
+graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, augment=shifted)
+""",
+        "python",
+    ),
     "GC519": Explanation(
         "a model is no estimator of scikit-learn",
         "A `GraphClassifier` needs the inputs `X: Input[N, features]` and `y: Input[N, int64]` and an output `probs` or"

@@ -46,6 +46,7 @@ LAYERS = (
     "library",
     "frontends",
     "optimizer",
+    "update_text",
     "training_step",
     "functions",
     "backends",

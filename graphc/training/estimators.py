@@ -306,7 +306,7 @@ loss: Output = mse(prediction, y)
 
 
 def _layers(hidden: object) -> str:
-    if not isinstance(hidden, Sequence) or not all(isinstance(n, Integral) and n > 0 for n in hidden):
+    if not isinstance(hidden, Sequence) or not all(isinstance(n, (int, np.integer)) and n > 0 for n in hidden):
         raise ValueError(f"expected a sequence of positive whole numbers for hidden, found {hidden!r}")
     return "\n".join(["h = X", *(f"h = relu(dense(h, {units}))" for units in hidden)])
 

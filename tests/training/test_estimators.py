@@ -56,7 +56,7 @@ NAMES = np.array(["setosa", "versicolor", "virginica"])[KIND]
 RNG = np.random.default_rng(0)
 
 
-@parametrize_with_checks([gx.GraphClassifier(**QUICK), gx.GraphRegressor(**QUICK)])
+@parametrize_with_checks([gx.GraphClassifier(), gx.GraphRegressor()])
 def test_the_checks_of_scikit_learn(estimator: Any, check: Callable[[Any], None]) -> None:
     check(estimator)
 
@@ -114,6 +114,16 @@ def test_hidden_layers_and_other_sizes() -> None:
             quick(hidden=wrong).fit(IRIS, KIND)
     with pytest.raises(ValueError, match=r"hidden is for the model that there is without one.*hidden=\(3,\)"):
         quick(SOFTMAX, hidden=(3,)).fit(IRIS, KIND)
+
+
+def test_what_predicts_has_no_dropout() -> None:
+    text = SOFTMAX.replace("dense(X, classes)", "dense(dropout(X, 0.5, seed=seed), classes)")
+    found = quick(f"seed: Input[int64]\n{text}").fit(IRIS, KIND)
+    logits = IRIS @ found.params_["dense_W"] + found.params_["dense_b"]
+    np.testing.assert_allclose(found.decision_function(IRIS), logits)
+    compiled = gx.compile(f"seed: Input[int64]\n{text}", sizes={"features": 4, "classes": 3})
+    with pytest.raises(GraphcError, match="expected probs to be computed from X alone, found that it takes seed"):
+        quick(compiled).fit(IRIS, KIND)
 
 
 def test_two_classes_by_one_score() -> None:
