@@ -523,6 +523,13 @@ loss: Output = mean(encoder(X))
         "graphc compile digits.gc -o digits.py --optimizer adam",
         "shell",
     ),
+    "GC418": Explanation(
+        "nothing is installed that reads Parquet",
+        "Tables in Parquet files are read by pyarrow, which `graphc[parquet]` brings along; CSV files need nothing.",
+        "graphc train digits.gc --data digits.parquet",
+        "pip install 'pyarrow>=17' && graphc train digits.gc --data digits.parquet",
+        "shell",
+    ),
     "GC501": Explanation(
         "an array has another shape than was declared",
         "A free size is bound by the first array that has it; all others must agree.",
@@ -579,7 +586,8 @@ loss: Output = mean(encoder(X))
     "GC513": Explanation(
         "a file of data cannot be read",
         "A `.csv` file is UTF-8 text with the names of columns in its first line and as many values in each other one;"
-        " a `.npz` file holds an array for each input.",
+        " a `.parquet` file is a table as well, a `.npz` file holds an array for each input. The numbers of a table"
+        " need room in the folder for temporary files.",
         'graphc.fit("digits.gc", "digist.csv")',
         'graphc.fit("digits.gc", {"X": np.zeros((5, 64)), "y": np.arange(5)})',
         "python",

@@ -27,6 +27,7 @@ NOT_RUN = {
     "docs/errors.md": (
         "pip install 'pygraphviz>=2.0' && graphc draw digits.gc -o digits.svg\n",
         "pip install 'pygments>=2.17' && graphc report digits.gc -o digits.html\n",
+        "pip install 'pyarrow>=17' && graphc train digits.gc --data digits.parquet\n",
     ),
     # Pictures of a browser, which differ from machine to machine.
     "docs/pictures.md": (
@@ -35,8 +36,8 @@ NOT_RUN = {
     ),
     "docs/report.md": ("pip install 'graphc[report]'\n",),
 }
-# Text that no block prints: what a command says where nothing is installed that draws.
-PLAIN = {"docs/errors.md": 2}
+# Text that no block prints: what a command says where something is not installed.
+PLAIN = {"docs/errors.md": 3}
 
 
 @pytest.fixture
