@@ -617,6 +617,16 @@ loss: Output = mean(encoder(X))
         ' augment=lambda b, rng: {**b, "X": b["X"] + 1})',
         "python",
     ),
+    "GC519": Explanation(
+        "a model is no estimator of scikit-learn",
+        "A `GraphClassifier` needs the inputs `X: Input[N, features]` and `y: Input[N, int64]` and an output `probs` or"
+        " `logits` with a column for each class; a `GraphRegressor` needs `y: Input[N]` and an output `prediction`."
+        " What predicts is computed from X alone. Both need scikit-learn 1.6 or later, which `graphc[sklearn]` brings"
+        " along.",
+        'graphc.GraphRegressor("digits.gc").fit(X, X[:, 0])',
+        "graphc.GraphRegressor(epochs=1).fit(X, X[:, 0])",
+        "python",
+    ),
     "GC601": Explanation(
         "an input is not used",
         "It stays in the signature, but no output depends on it: often a slip, so graphc says so. A warning only.",
