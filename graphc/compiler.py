@@ -29,8 +29,8 @@ from graphc.passes import run_pipeline
 from graphc.products import Layout
 from graphc.provenance import Options, Provenance, checked_conventions, checked_dtype, digest_of
 from graphc.size import size_names
-from graphc.source import Source, Span
-from graphc.targets import losses_of, named_variables, variables_of
+from graphc.source import Source
+from graphc.targets import known_name, losses_of, named_variables, variables_of
 from graphc.tensor_type import DType
 
 VERSION = "0.1.0"
@@ -117,7 +117,7 @@ def compile(
     with collector_paused():
         text, parsed = _parsed(source, dtype, {"training": training, **(sizes or {})})
     if sizes:
-        _check_sizes(source, text, dtype, sizes)
+        _check_sizes(source, dtype, sizes)
     if loss is None and text.name == "<sympy>":
         # The transposed Jacobian of a matrix is asked for by a cotangent.
         loss = [name for name, node in parsed.graph.outputs.items() if node.tensor.shape] or None
@@ -145,7 +145,7 @@ def compile_graph(
     """Compile a raw graph, with the digest of the text that it is from and what reading that has found."""
     losses = losses_of(graph, source, _asked_losses(graph, options)) if options.gradient else ()
     if options.of is not None:
-        losses_of(graph, source, [options.of])
+        losses_of(graph, source, [options.of], "of")
     variables = variables_of(graph, source, options.wrt, losses) if options.gradient else {}
     compiled = run_pipeline(graph, losses, variables, options.conventions)
     found = (*found, *_zero_warnings(graph, compiled.zero, losses))
@@ -243,7 +243,7 @@ def _asked_losses(graph: Graph, options: Options) -> str | Sequence[str] | None:
     return None if output is None else [output]
 
 
-def _check_sizes(given: Any, source: Source, dtype: DType, sizes: Mapping[str, int]) -> None:
+def _check_sizes(given: Any, dtype: DType, sizes: Mapping[str, int]) -> None:
     """Refuse numbers for what is no free size: the model, read once more without any, has the free ones."""
     try:
         graph = _parsed(given, dtype, {})[1].graph
@@ -252,10 +252,8 @@ def _check_sizes(given: Any, source: Source, dtype: DType, sizes: Mapping[str, i
         return
     leaves = (*graph.inputs, *graph.params)
     free = dict.fromkeys(name for node in leaves for size in node.tensor.shape for name in size_names(size))
-    if unknown := [name for name in sizes if name not in free]:
-        listed = ", ".join(free) or "none"
-        message = f"expected one of the model's free sizes, found no {', '.join(unknown)}; there are {listed}"
-        raise GraphcError(Diagnostic("GC101", message, Span(source, 1, 1, 1, 2)))
+    for name in sizes:
+        known_name(name, free, "free size", "sizes")
 
 
 def _zero_warnings(graph: Graph, names: Sequence[str], losses: Sequence[str]) -> Iterator[Diagnostic]:
