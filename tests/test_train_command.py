@@ -243,7 +243,7 @@ def test_a_bar_has_the_time_left_and_the_rate_of_the_steps_since_it_began(monkey
 
 def test_a_narrow_terminal_has_whole_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal(monkeypatch)
-    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("COLUMNS", "58")
     with train_progress.watched() as (watch, watch_steps):
         assert watch_steps is not None
         watch_steps(0, 2)

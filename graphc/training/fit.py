@@ -241,11 +241,11 @@ def _check(
 
 
 def _is_share(number: Any) -> bool:
-    return isinstance(number, (int, float, np.number)) and 0 <= number < 1
+    return isinstance(number, (int, float, np.number)) and bool(0 <= number < 1)
 
 
 def _is_whole(number: Any, least: int) -> bool:
-    return isinstance(number, (int, np.integer)) and not isinstance(number, bool) and number >= least
+    return isinstance(number, (int, np.integer)) and not isinstance(number, bool) and bool(number >= least)
 
 
 def _models(source: Any, optimizer: str | Optimizer | None, options: Mapping[str, Any]) -> tuple[Model, Model]:
