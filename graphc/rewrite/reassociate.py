@@ -78,8 +78,20 @@ def _one_per_row(x: Value, axis: Axes, result: TensorType) -> bool:
 
 _LABELLED = {"x": TensorType("float64", (2, 1)), "axis": (1,), "depth": 3}
 
+
+def _ones(labels: Value, result: TensorType) -> Value:
+    return broadcast_to(labels.builder.constant(1.0, result.dtype), shape=result.shape)
+
+
 # A row of one_hot adds up to 1.
 _ONE_HOT = (
+    Rule(
+        "sum_of_one_hot",
+        total(one_hot(labels), axis=axis, keepdims=True),
+        _ones,
+        when=lambda axis, result: axis == (result.ndim - 1,),
+        example=_LABELLED,
+    ),
     Rule(
         "sum_of_one_hot_multiple",
         total(x * one_hot(labels), axis=axis, keepdims=True),
