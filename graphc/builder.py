@@ -19,6 +19,8 @@ from graphc.tensor_type import DType, TensorType, Type
 from graphc.value import Operand, Value
 
 T = TypeVar("T")
+Table: TypeAlias = "dict[Node, tuple[T, ...] | dict[T, None]]"
+"""What belongs to nodes: most get it once, as a tuple; one shared constant may come from every line of a model."""
 Rewriter: TypeAlias = "Callable[[Builder, Candidate], Node | None]"
 
 
@@ -58,10 +60,9 @@ class Builder:
     ) -> None:
         self.inputs: list[Node] = []
         self.params: list[Node] = []
-        # Ordered sets: one shared constant may come from every line of a model.
-        self.names: dict[Node, dict[str, None]] = {}
-        self.spans: dict[Node, dict[Span, None]] = {}
-        self.scopes: dict[Node, dict[Scope, None]] = {}
+        self.names: Table[str] = {}
+        self.spans: Table[Span] = {}
+        self.scopes: Table[Scope] = {}
         self.place = Place()
         self.float_dtype = float_dtype
         self._operands: dict[Node, tuple[Node, ...]] = {}
@@ -146,6 +147,10 @@ class Builder:
     def name(self, node: Node, *names: str) -> None:
         """Give a node user names; the first one it ever got wins."""
         _extend(self.names, node, names)
+
+    def unname(self, node: Node, name: str) -> None:
+        """Take one of its names from a node."""
+        self.names[node] = tuple(other for other in self.names.get(node, ()) if other != name)
 
     @contextmanager
     def at(self, spans: Sequence[Span] = (), scopes: Sequence[Scope] = ()) -> Iterator[None]:
@@ -247,16 +252,17 @@ def _copied(node: Node, operands: tuple[Node, ...], builder: Builder) -> Node:
     return builder.make(node.op, operands, node.attrs, type)
 
 
-def _extend(table: dict[Node, dict[T, None]], node: Node, items: tuple[T, ...]) -> None:
-    if not items:
-        return
+def _extend(table: Table[T], node: Node, items: tuple[T, ...]) -> None:
     found = table.get(node)
     if found is None:
-        table[node] = dict.fromkeys(items)
-    else:
+        if items:
+            table[node] = items
+    elif found != items:
+        if isinstance(found, tuple):
+            found = table[node] = dict.fromkeys(found)
         for item in items:
             found[item] = None
 
 
-def _tuples(table: Mapping[Node, dict[T, None]], live: set[Node]) -> dict[Node, tuple[T, ...]]:
+def _tuples(table: Table[T], live: set[Node]) -> dict[Node, tuple[T, ...]]:
     return {node: tuple(items) for node, items in table.items() if node in live}

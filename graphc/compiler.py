@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graphc.collector import collector_paused
 from graphc.compiled_model import Model, requested_extras
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError, GraphcWarning
@@ -108,7 +109,8 @@ def compile(
         if type(number) is not int or number < 0:
             message = f"expected a whole number for the size {name}, found {number!r}"
             raise GraphcError(Diagnostic("GC204", message))
-    text, parsed = _parsed(source, dtype, {"training": training, **(sizes or {})})
+    with collector_paused():
+        text, parsed = _parsed(source, dtype, {"training": training, **(sizes or {})})
     if sizes:
         _check_sizes(source, text, dtype, sizes)
     if loss is None and text.name == "<sympy>":
@@ -131,6 +133,7 @@ def compile(
     return model
 
 
+@collector_paused()
 def compile_graph(
     graph: Graph, source: Source, options: Options, digest: str, found: tuple[Diagnostic, ...] = ()
 ) -> Model:

@@ -600,6 +600,24 @@ loss: Output = mean(encoder(X))
         'graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, checkpoint="state.npz", resume=True)',
         "python",
     ),
+    "GC516": Explanation(
+        "what augments examples gives no batch like the one that it got",
+        "The callable gets a dict with the arrays of a batch and a NumPy generator. It gives a dict with the same"
+        " names, and arrays of the same shapes and dtypes: as many examples as before.",
+        """\
+def shifted(batch, rng):
+    return {"X": batch["X"] + rng.normal(size=64)}
+
+graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, augment=shifted)    # where is y?
+""",
+        """\
+def shifted(batch, rng):
+    return {**batch, "X": batch["X"] + rng.normal(size=64)}
+
+graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, augment=shifted)
+""",
+        "python",
+    ),
     "GC601": Explanation(
         "an input is not used",
         "It stays in the signature, but no output depends on it: often a slip, so graphc says so. A warning only.",

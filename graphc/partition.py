@@ -89,9 +89,16 @@ def extract(graph: Graph, outputs: Mapping[str, Node], *, without: Sequence[Node
     live = set(reached(graph, outputs.values()))
     if unused:
         live.update(node for node in (*graph.inputs, *graph.params) if node not in without)
-    builder = Builder()
-    mapping = rebuild(graph, builder, nodes=[node for node in graph.nodes if node in live])
-    return builder.finish({name: mapping[node] for name, node in outputs.items()}, doc=graph.doc)
+    return Graph(
+        operand_table={node: operands for node, operands in graph.operand_table.items() if node in live},
+        inputs=tuple(node for node in graph.inputs if node in live),
+        params=tuple(node for node in graph.params if node in live),
+        outputs=dict(outputs),
+        names={node: names for node, names in graph.names.items() if node in live},
+        spans={node: spans for node, spans in graph.spans.items() if node in live},
+        scopes={node: scopes for node, scopes in graph.scopes.items() if node in live},
+        doc=graph.doc,
+    )
 
 
 def reached(graph: Graph, roots: Iterable[Node]) -> list[Node]:

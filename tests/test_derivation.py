@@ -58,7 +58,7 @@ def test_the_lecture_s_matrix_form() -> None:
     text = model.derive(simplified=True).text
     assert "∂loss/∂logits = (exp(v₂) − v₃) / N" in text
     assert "∂loss/∂W₂ = v₁ᵀ ∂loss/∂logits" in text
-    assert "∂loss/∂W₁ = Xᵀ ∂loss/∂logits W₂ᵀ ⊙ (v₁ > 0)" in text
+    assert "∂loss/∂W₁ = Xᵀ (∂loss/∂logits W₂ᵀ ⊙ (v₁ > 0))" in text
     assert "∂loss/∂W₁ = Xᵀ ∂loss/∂v₁" in model.derive("W1").text
 
 

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 # Each imports only from those before it; the modules of a package count as one layer.
 LAYERS = (
     "atomic",
+    "collector",
     "data",
     "source",
     "diagnostics",
@@ -45,6 +46,7 @@ LAYERS = (
     "library",
     "frontends",
     "optimizer",
+    "update_text",
     "training_step",
     "functions",
     "backends",

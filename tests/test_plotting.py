@@ -386,6 +386,13 @@ def test_a_loss_over_two_parameters_with_its_path() -> None:
         assert not losses or (level - 0.05 <= min(losses) and max(losses) <= upper + 0.05)
 
 
+def test_a_surface_is_that_of_the_loss_that_the_model_was_compiled_for() -> None:
+    model = graphc.compile("w: Param\ngain: Output = 3 * w\nloss: Output = -gain", loss="gain")
+    ax = graphc.plot_surface(model, xlim=(0, 1))
+    assert ax.get_ylabel() == "gain"
+    assert ax.get_lines()[0].get_ydata()[-1] == 3.0
+
+
 def test_a_path_in_space_has_the_height_of_the_surface() -> None:
     axes = pyplot.figure().add_subplot(projection="3d")
     ax = graphc.plot_surface("sigmoid(-5*x1 + 5*x2 + 1)", path=[[0.0, 0.0], [0.0, 0.2]], ax=axes)

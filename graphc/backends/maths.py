@@ -11,7 +11,7 @@ from html import escape
 from graphc.graph import Graph, Node
 from graphc.tensor_type import TensorType
 
-SUM, PRODUCT, SIGN, POWER, ATOM = range(5)
+SUM, PRODUCT, SIGN, MATRIX_PRODUCT, POWER, ATOM = range(6)
 """How tightly a term holds together: what is looser than its place asks for is written in brackets."""
 
 _GREEK = {unicodedata.name(letter).split()[-1].lower(): letter for letter in "αβγδεζηθικμνξπρστυφχψω"} | {"lambda": "λ"}
@@ -162,17 +162,30 @@ def added(terms: Sequence[Term]) -> Term:
 
 
 def product(left: Term, right: Term, sign: str = "·") -> Term:
-    """A product, of elements where the sign is ⊙, of matrices where it is empty."""
-    latex = {"·": r" \cdot ", "⊙": r" \odot ", "": r" \, "}[sign]
+    """A product, of elements where the sign is ⊙."""
+    latex = {"·": r" \cdot ", "⊙": r" \odot "}[sign]
     a, b = bracketed(left, PRODUCT), bracketed(right, PRODUCT if right.level != SIGN else ATOM)
-    operator = f"<mo>{sign}</mo>" if sign else "<mo>&#8290;</mo>"
     b = replace(b, text=f"({b.text})") if b.slash else b
     return Term(
-        f"{a.latex}{latex}{b.latex}",
-        f"{a.mathml}{operator}{b.mathml}",
-        f"{a.text} {sign} {b.text}" if sign else f"{a.text} {b.text}",
-        PRODUCT,
+        f"{a.latex}{latex}{b.latex}", f"{a.mathml}<mo>{sign}</mo>{b.mathml}", f"{a.text} {sign} {b.text}", PRODUCT
     )
+
+
+def matrix_product(left: Term, right: Term) -> Term:
+    """A product of matrices, without a sign; it holds together more tightly than one of elements.
+
+    Examples
+    --------
+    >>> x, y, z = symbol("x"), symbol("y"), symbol("z")
+    >>> matrix_product(x, product(y, z, "⊙")).text, product(matrix_product(x, y), z, "⊙").text
+    ('x (y ⊙ z)', 'x y ⊙ z')
+    """
+    a, b = (
+        replace(side, text=f"({side.text})") if side.slash else bracketed(side, MATRIX_PRODUCT)
+        for side in (left, right)
+    )
+    latex, mathml = rf"{a.latex} \, {b.latex}", f"{a.mathml}<mo>&#8290;</mo>{b.mathml}"
+    return Term(latex, mathml, f"{a.text} {b.text}", MATRIX_PRODUCT)
 
 
 def fraction(above: Term, below: Term) -> Term:
@@ -279,7 +292,7 @@ _BINARY: dict[str, Callable[[Term, Term], Term]] = {
     "×": product,
     "÷": fraction,
     "xʸ": power,
-    "@": lambda left, right: product(left, right, ""),
+    "@": matrix_product,
 }
 _UNARY: dict[str, Callable[[Term], Term]] = {
     "−": negated,

@@ -34,6 +34,7 @@ from graphc.backends.numpy_names import USED_BUILTINS, Names
 from graphc.backends.numpy_runtime import copied_functions, runtime_names
 from graphc.backends.numpy_statements import Spelling
 from graphc.backends.numpy_training import TRAINING_NAMES, state_table, training_functions
+from graphc.collector import collector_paused
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.graph import Graph, Node, subgraphs
@@ -98,6 +99,7 @@ GRAPH = "_GRAPH"
 """The name of the graph's text in modules that carry it."""
 
 
+@collector_paused()
 def emit_module(program: Program) -> str:
     """The text of the module of a program; the same for the same program, always.
 

@@ -59,7 +59,7 @@ def vjp(
         total = inside.input(name, inside.inputs[p])
         added = inside.builder.value(total) + inside.builder.value(back[p])
         # The sum is what the model's gradient is called, not what one step adds to it.
-        inside.builder.names.get(back[p], {}).pop(name, None)
+        inside.builder.unname(back[p], name)
         inside.builder.name(added.node, name)
         called.carry(p, total, zeros(y.builder, total.tensor), added.node)
     for p in (p for p in reached if carries <= p < carries + xs):

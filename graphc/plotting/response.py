@@ -124,7 +124,8 @@ def of_free(f: Any, at: Mapping[str, Any], output: str | None) -> Response:
         GC303, GC304 when there is no telling which scalar; GC505 when not one or two numbers are free.
     """
     model = as_model(f)
-    (name,) = losses_of(model.graph, model.source, output)
+    asked = model.provenance.options.loss
+    (name,) = losses_of(model.graph, model.source, asked if output is None and isinstance(asked, str) else output)
     leaves = {str(node.attrs["name"]): node for node in (*model.graph.inputs, *model.graph.params)}
     if unknown := [key for key in at if key not in leaves]:
         raise misfit(f"expected inputs and parameters of the model in at ({', '.join(leaves)}), found {unknown[0]}")

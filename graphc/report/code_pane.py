@@ -46,7 +46,13 @@ def code_html(module: str, drawn: Graph | Joint, *, focusable: bool) -> str:
         text = "\n".join(lines[function.lineno - 1 : last])
         ids = _ids_by_line(function, lines, places)
         parts.append(marked(text, _stretches(text, function.lineno, ids), focusable=focusable))
-    return "\n\n".join(parts)
+    return _in_blocks("\n\n".join(parts).split("\n"))
+
+
+def _in_blocks(lines: Sequence[str]) -> str:
+    """Lines by the fifty: a browser lays out those blocks that are in view."""
+    blocks = ("\n".join(lines[start : start + 50]) for start in range(0, len(lines), 50))
+    return "".join(f'<span class="block">{block}\n</span>' for block in blocks)
 
 
 def _shown(tree: ast.Module) -> list[ast.FunctionDef]:

@@ -6,6 +6,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
+from typing import Any
 
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
@@ -92,11 +94,11 @@ def _colored(text: str, tokens: Sequence[_Token], starts: Sequence[int], start: 
         if token_start >= end:
             return
         part = escape(text[max(token_start, start) : min(token_end, end)])
-        yield f'<b class="{kind}">{part}</b>' if kind and part else part
+        yield f'<b class="{kind}">{part}</b>' if kind and part.strip() else part
 
 
 def _tokens(text: str) -> Iterator[_Token]:
-    """Start, end and class of each token; together they are the text."""
+    """Start, end and class of each token, neighbours of one class as one; together they are the text."""
     try:
         from pygments.lexers.python import PythonLexer
         from pygments.token import Comment, Keyword, Name, Number, String
@@ -104,8 +106,12 @@ def _tokens(text: str) -> Iterator[_Token]:
         message = "expected pygments 2.17 or later to colour the code of a report, found none"
         raise GraphcError(Diagnostic("GC416", message, hint=f"`{GET_PYGMENTS}`")) from None
     kinds = {Keyword: "k", Comment: "c", String: "s", Number: "m", Name.Function: "nf"}
+
+    def kind_of(found: tuple[Any, str]) -> str:
+        return next((name for parent, name in kinds.items() if found[0] in parent), "")
+
     position = 0
-    for token, value in PythonLexer(stripnl=False, ensurenl=False).get_tokens(text):
-        kind = next((name for parent, name in kinds.items() if token in parent), "")
-        yield position, position + len(value), kind
-        position += len(value)
+    for kind, run in groupby(PythonLexer(stripnl=False, ensurenl=False).get_tokens(text), kind_of):
+        length = sum(len(value) for _, value in run)
+        yield position, position + length, kind
+        position += length

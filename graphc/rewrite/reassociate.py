@@ -32,6 +32,7 @@ _ZEROS = (
     Rule("add_zero", x + 0, x),
     Rule("negative_of_difference", -once(x - y), y - x),
     Rule("sum_of_branches", once(where(mask, x, 0.0)) + once(where(mask, 0.0, y)), where(mask, x, y)),
+    Rule("difference_of_branches", once(where(mask, x, 0.0)) - once(where(mask, 0.0, y)), where(mask, x, -y)),
 )
 
 # One of the two products is used here only, so no work is added.
@@ -78,18 +79,13 @@ def _one_per_row(x: Value, axis: Axes, result: TensorType) -> bool:
 
 _LABELLED = {"x": TensorType("float64", (2, 1)), "axis": (1,), "depth": 3}
 
-
-def _ones(labels: Value, result: TensorType) -> Value:
-    return broadcast_to(labels.builder.constant(1.0, result.dtype), shape=result.shape)
-
-
 # A row of one_hot adds up to 1.
 _ONE_HOT = (
     Rule(
         "sum_of_one_hot",
-        total(one_hot(labels), axis=axis, keepdims=True),
-        _ones,
-        when=lambda axis, result: axis == (result.ndim - 1,),
+        total(one_hot(labels), axis=axis, keepdims=keepdims),
+        lambda labels, result: broadcast_to(labels.builder.constant(1, result.dtype), shape=result.shape),
+        when=lambda labels, axis: axis == (labels.ndim,),
         example=_LABELLED,
     ),
     Rule(

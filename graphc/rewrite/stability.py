@@ -62,7 +62,7 @@ softmax, log_softmax, logsumexp = OPS["softmax"], OPS["log_softmax"], OPS["logsu
 absolute, sign, square, sqrt = OPS["abs"], OPS["sign"], OPS["square"], OPS["sqrt"]
 pick, gather, index = OPS["pick"], OPS["gather"], OPS["index"]
 summed, product, largest, mean = OPS["sum"], OPS["prod"], OPS["max"], OPS["mean"]
-expand_dims = OPS["expand_dims"]
+expand_dims, where = OPS["expand_dims"], OPS["where"]
 
 sum_exp = summed(exp(x), axis=axis, keepdims=keepdims)
 reduced_exp = logsumexp(x, axis=axis, keepdims=keepdims)
@@ -111,6 +111,19 @@ _LOGISTIC = (
     Rule("hyperbolic_tangent_of_half", expm1(x) / (1 + exp(x)), tanh(x / 2), fails=_NAN),
     Rule("reversed_logistic", 1 / (1 + exp(x)), sigmoid(-x), fails=_NAN_GRADIENT),
     Rule("logistic_weight", a / (1 + exp(x)), a * sigmoid(-x), fails=_NAN_GRADIENT),
+    # The probability of a label that is there, of two: that of the other one loses its digits.
+    Rule(
+        "probability_or_complement",
+        where(mask, sigmoid(x), 1 - sigmoid(x)),
+        sigmoid(where(mask, x, -x)),
+        fails=Failure("1 - sigmoid(x) is 0 above x = 37", {"mask": False, "x": 40.0}),
+    ),
+    Rule(
+        "complement_or_probability",
+        where(mask, 1 - sigmoid(x), sigmoid(x)),
+        sigmoid(where(mask, -x, x)),
+        fails=Failure("1 - sigmoid(x) is 0 above x = 37", {"mask": True, "x": 40.0}),
+    ),
 )
 
 _SOFTMAX = (

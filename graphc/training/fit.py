@@ -18,6 +18,7 @@ from graphc.compiler import compile
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError, GraphcWarning
 from graphc.optimizer import Optimizer
+from graphc.training.augment import Augment, augmented
 from graphc.training.checkpoint import fingerprint, npz_bytes, read_checkpoint, write_checkpoint
 from graphc.training.columns import Labels
 from graphc.training.dataset import Data, Dataset, dataset_of
@@ -35,7 +36,8 @@ class Fit:
     ----------
     model : Model
     params : dict
-        The best parameters where examples were held out and ``patience`` was given, else the last ones.
+        The best parameters where examples were held out and ``patience`` was given, else the last ones; with
+        ``average`` among the optimiser's options, their average.
     history : tuple of Epoch
         Of each epoch its number, the steps so far, the loss, and the loss and accuracy on what was held out.
     epoch : int
@@ -83,6 +85,7 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
     watch: Watch | None = None,
+    augment: Augment | None = None,
     **options: Any,
 ) -> Fit:
     """Train a model.
@@ -104,7 +107,8 @@ def fit(
     holdout : float
         The share of the examples that is kept for measuring, drawn with the seed.
     patience : int, optional
-        Stop when the loss on what is held out has not fallen for so many epochs, and keep the best parameters.
+        Stop when the loss on what is held out has not become better for so many epochs, and keep the best parameters.
+        Better is less, but more with ``gradient_ascent``.
     seed : int
         Of the initial parameters, of what is held out, of the order of the examples in each epoch.
     params : mapping, optional
@@ -120,6 +124,10 @@ def fit(
         Go on from the checkpoint where there is one: the result is that of a training that was never stopped.
     watch : callable, optional
         Receives each `Epoch`.
+    augment : callable, optional
+        Receives the examples of each step as a dict of arrays, and a generator that depends on the seed, the epoch and
+        the step alone; gives those to learn from, of the same names, shapes and dtypes. What is held out is never
+        augmented.
     **options
         Of `compile`, such as ``dtype`` or ``loss``, for what is not yet compiled.
 
@@ -127,7 +135,8 @@ def fit(
     ------
     GraphcError
         GC511 to GC513 for data that do not fit, before anything starts; GC514 when a number is not finite, with the
-        first node and the step; GC515 for a checkpoint of another training.
+        first node and the step; GC515 for a checkpoint of another training; GC516 when ``augment`` gives no such
+        batch.
     ValueError
         When a number among the arguments makes no sense.
 
@@ -143,7 +152,8 @@ def fit(
     _check(epochs, batch, holdout, patience, resume and checkpoint is None)
     lbfgs = optimizer == "lbfgs"
     model, measured = _models(source, optimizer, options)
-    dataset = dataset_of(model, data, columns, labels)
+    # Labels that noise is for are known as such without it.
+    dataset = dataset_of(measured, data, columns, labels)
     start = dict(model.init_params(seed) if params is None else params)
     kept, held_out = _split(dataset, holdout, seed)
     progress = Progress(start, {} if lbfgs else model.init_state(start), (), start, 0)
@@ -151,19 +161,22 @@ def fit(
     if lbfgs:
         if checkpoint is not None:
             raise ValueError("a training by L-BFGS is not interrupted, expected no checkpoint, found one")
+        if augment is not None:
+            raise ValueError("a training by L-BFGS has the same examples in each step, expected no augment, found one")
         progress = minimised(model, dataset.inputs(kept), progress, epochs, patience, scores, watch)
     else:
-        mark = _mark(model, dataset, start, batch=batch, holdout=holdout, seed=seed)
+        told = {} if augment is None else {"augment": getattr(augment, "__qualname__", type(augment).__qualname__)}
+        mark = _mark(model, dataset, start, batch=batch, holdout=holdout, seed=seed, **told)
         if resume and checkpoint is not None and Path(checkpoint).exists():
             progress = read_checkpoint(checkpoint, mark)
         while len(progress.history) < epochs and not progress.risen(patience):
-            progress = _epoch(model, dataset, kept, batch, seed, progress, scores)
+            progress = _epoch(model, dataset, kept, batch, seed, progress, scores, augment)
             if checkpoint is not None:
                 write_checkpoint(checkpoint, mark, progress)
             if watch is not None:
                 watch(progress.history[-1])
     best = patience is not None
-    found = progress.best if best else progress.params
+    found = progress.best if best else _result(model, progress.params, progress.state)
     epoch = progress.best_epoch if best else len(progress.history)
     return Fit(model, dict(found), progress.history, epoch, dataset.labels, dataset.columns)
 
@@ -184,7 +197,7 @@ def _check(epochs: int, batch: int | None, holdout: float, patience: int | None,
 
 def _models(source: Any, optimizer: str | Optimizer | None, options: Mapping[str, Any]) -> tuple[Model, Model]:
     """The model that is trained, and the one that measures."""
-    extras = ["flat"] if optimizer == "lbfgs" else ["train_step"]
+    extras = [] if optimizer == "lbfgs" else ["train_step"]
     chosen = None if optimizer == "lbfgs" else optimizer
     if isinstance(source, Model):
         if options:
@@ -220,17 +233,20 @@ def _epoch(
     seed: int,
     progress: Progress,
     scores: Scores,
+    augment: Augment | None,
 ) -> Progress:
     """One more epoch: it depends on the seed, its number and the training so far, on nothing else."""
     number = len(progress.history) + 1
     rng = np.random.default_rng([seed, number])
+    names = dataset.examples or list(dataset.arrays)
     params, state, total = progress.params, progress.state, 0.0
     before, inputs = params, dict[str, Any]()
     # What overflows is found and told below.
     with np.errstate(all="ignore"):
-        for rows in _batches(kept, batch, rng):
+        for place, rows in enumerate(_batches(kept, batch, rng), start=1):
             earlier, inputs_before = before, inputs
-            before, inputs = params, dataset.inputs(rows, rng)
+            drawn = dataset.inputs(rows, rng)
+            before, inputs = params, augmented(augment, drawn, names, [seed, number, place])
             params, state, loss = model.train_step(params, state, **inputs)
             if not np.isfinite(loss):
                 step = int(state["steps_done"])
@@ -240,8 +256,16 @@ def _epoch(
             total += float(loss) * len(rows)
         if not is_finite(params):
             raise divergence(model, before, inputs, int(state["steps_done"]), number)
-        measured = scores.of(params)
-    return progress.after(params, state, Epoch(number, int(state["steps_done"]), total / len(kept), *measured))
+        result = _result(model, params, state)
+        epoch = Epoch(number, int(state["steps_done"]), total / len(kept), *scores.of(result))
+    optimizer = model.provenance.options.optimizer
+    return progress.after(params, state, epoch, result, optimizer is not None and optimizer.ascends)
+
+
+def _result(model: Model, params: Params, state: Params) -> Params:
+    """What a training gives at this point: the average of the parameters where one is kept."""
+    optimizer = model.provenance.options.optimizer
+    return model.averaged_params(params, state) if optimizer is not None and optimizer.averages else params
 
 
 def _batches(rows: NDArray[np.int64], batch: int | None, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:

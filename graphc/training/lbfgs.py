@@ -35,14 +35,27 @@ def minimised(
     """
     minimize = _minimize()
     start = progress.params
-    arguments = [start] if set(model.variables) != set(start) else []
+    variables = {name: np.asarray(start[name]) for name in model.variables}
+    ends = np.cumsum([value.size for value in variables.values()])[:-1]
+
+    # Not the module's `unpack`: it cannot tell free sizes, which the shapes of the start do.
+    def point(theta: Any) -> dict[str, Any]:
+        parts = np.split(theta.copy(), ends)
+        return {
+            **start,
+            **{name: part.reshape(variables[name].shape) for name, part in zip(variables, parts, strict=True)},
+        }
+
+    def vector(values: Mapping[str, Any]) -> Any:
+        return np.concatenate([np.ravel(values[name]) for name in variables])
 
     def objective(theta: Any) -> Any:
-        return model.module.value_and_grad_flat(theta, *arguments, **inputs)
+        loss, gradients = model.value_and_grad(point(theta), **inputs)
+        return loss, vector(gradients)
 
     def after_iteration(intermediate_result: Any) -> None:
         nonlocal progress
-        params = {**start, **model.module.unpack(intermediate_result.x)}
+        params = point(intermediate_result.x)
         number = len(progress.history) + 1
         epoch = Epoch(number, number, float(intermediate_result.fun), *scores.of(params))
         progress = progress.after(params, {}, epoch)
@@ -51,7 +64,7 @@ def minimised(
         if progress.risen(patience):
             raise StopIteration
 
-    theta = model.module.pack(start)
+    theta = vector(start)
     with np.errstate(all="ignore"):
         loss, gradient = objective(theta)
         if not (np.isfinite(loss) and np.isfinite(gradient).all()):

@@ -53,3 +53,10 @@ def test_a_cross_product_is_not_a_product_of_elements() -> None:
     model = graphc.compile("a: Input[3]\nb: Input[3]\nf: Output = cross(a, b) * b", gradient=False)
     assert written(model.graph) == "cross(a, b) ⊙ b"
     assert list(notation_of(model.graph).formulas.values())[-2:] == ["cross(a, b)", "v₁ ⊙ b"]
+
+
+def test_a_product_of_matrices_holds_together_more_tightly_than_one_of_elements() -> None:
+    model = graphc.compile("X: Input[N, 3]\ny: Input[N]\nw: Input[3]\nf: Output = X.T @ (-y * (X @ w))", gradient=False)
+    assert written(model.graph) == "Xᵀ (−y ⊙ X w)"
+    model = graphc.compile("X: Input[N, 3]\nw: Input[3]\nc: Input\nf: Output = X @ (w / c) / c", gradient=False)
+    assert written(model.graph) == "X (w / c) / c"

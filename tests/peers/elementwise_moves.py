@@ -22,7 +22,10 @@ def _elementwise(w: Writer, op: Op) -> None:
     assert op.elementwise is not None
     names: list[str] = []
     shape: Shape = ()
-    for position in range(op.arity or 0):
+    for position, (low, high) in enumerate(op.elementwise.domain):
+        if low == high:
+            names.append(str(low))
+            continue
         names.append(
             (w.apart if op.name in KINKED and position == 0 else w.value)(
                 lambda other, shape=shape: broadcast(shape, other) is not None, make=shape
@@ -42,7 +45,7 @@ def _inside(w: Writer, op: Op, position: int, name: str) -> str:
         return f"{name} > 0.1"
     low, high = op.elementwise.domain[position]
     if low == high:
-        return str(low)
+        return name
     if (low, high) == (-3, 3) and op.name in KINKED:
         # Of large values tanh is 1, which is one value, and a whole number.
         return name

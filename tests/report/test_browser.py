@@ -14,8 +14,7 @@ import pytest
 import graphc
 from graphc.backends.numbers import number
 from graphc.data import load_digits
-from graphc.report import page, picture
-from tests.report.pages import FIGURE, POINTS, deep_network, grid_layout
+from tests.report.pages import FIGURE, POINTS, deep_network
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -43,8 +42,6 @@ HOSTILE = """\
 x: Input
 f: Output = x * x
 """
-BUSY_SECOND = 1.5
-"""What may be worked in a second: a core that other processes share does less in one."""
 
 
 @pytest.fixture(scope="module")
@@ -334,9 +331,10 @@ def test_print_has_all_steps_and_no_buttons(opened: Any, figure: str) -> None:
     assert shown.locator("svg .value").last.evaluate("t => getComputedStyle(t).visibility") == "visible"
 
 
-def test_reduced_motion_has_no_transitions(opened: Any, digits: str) -> None:
+def test_nothing_moves(opened: Any, digits: str) -> None:
+    """Nor does it for those who have not asked for reduced motion: a fade of thousands of boxes takes half a second."""
     duration = "g => getComputedStyle(g).transitionDuration"
-    assert opened(digits).locator("svg g").first.evaluate(duration) != "0s"
+    assert opened(digits).locator("svg g").first.evaluate(duration) == "0s"
     assert opened(digits, reduced_motion="reduce").locator("svg g").first.evaluate(duration) == "0s"
 
 
@@ -358,16 +356,12 @@ def test_hostile_names_are_text(opened: Any, tmp_path: Path) -> None:
     assert "</script><script>document.title = 1</script> {{data}}" in shown.locator("#r-model").inner_text()
 
 
-def test_a_large_network_is_there_within_a_second(
-    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(picture, "layout", grid_layout)
-    monkeypatch.setattr(page, "check_size", lambda drawn: None)
+def test_a_large_network_is_there_within_a_second(browser: Browser, tmp_path: Path) -> None:
     model = graphc.compile(deep_network(207))
     assert len(model.joint.graph.nodes) >= 2700
     address = model.report(tmp_path / "deep.html", X=np.full((3, 4), 0.3)).as_uri()
     took = [_first_step(browser, address) for _ in range(3)]
-    assert min(took) < BUSY_SECOND, took
+    assert min(took) < 1, took
 
 
 def _first_step(browser: Browser, address: str) -> float:

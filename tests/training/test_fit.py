@@ -232,6 +232,17 @@ def test_lbfgs_is_scipys() -> None:
     assert found.history[-1].loss == pytest.approx(want.fun, rel=1e-9)
 
 
+def test_lbfgs_takes_free_sizes_from_the_parameters_to_start_from() -> None:
+    text = "x: Input[N, d]\ny: Input[N, K]\nW: Param[d, K]\nb: Param[K]\nloss: Output = mse(x @ W + b, y)"
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    W, b = np.array([[1.0, -2.0, 0.5], [3.0, 0.0, 4.0]]), np.array([0.5, -1.0, 2.0])
+    start = {"W": np.zeros((2, 3)), "b": np.zeros(3)}
+    found = graphc.fit(text, {"x": x, "y": x @ W + b}, params=start, epochs=50, optimizer="lbfgs")
+    np.testing.assert_allclose(found.params["W"], W, atol=1e-4)
+    np.testing.assert_allclose(found.params["b"], b, atol=1e-4)
+    assert not start["W"].any()
+
+
 def test_lbfgs_stops_early_and_leaves_frozen_parameters() -> None:
     pytest.importorskip("scipy.optimize")
     text = "c: Param = 0.25\n" + LINE.replace("y)", "y + c)")
@@ -310,3 +321,53 @@ def test_training_costs_little_more_than_its_steps() -> None:
         batch = slice(place, place + 32)
         params, state, _ = model.train_step(params, state, X=data["X"][batch], y=data["y"][batch], seed=place)
     assert whole < 1.5 * (time.process_time() - start)
+
+
+LIKELIHOOD = """
+X: Input[N, 2]
+y: Input[N]
+w: Param[2] = normal()
+z = X @ w
+loss: Output = mean(-binary_cross_entropy_with_logits(z, y))
+"""
+
+
+def test_early_stopping_of_ascent_keeps_the_greatest_likelihood() -> None:
+    rng = np.random.default_rng(2)
+    examples = rng.normal(size=(24, 2))
+    data = {"X": examples, "y": (examples[:, 0] + rng.normal(size=24) > 0).astype(float)}
+    given: Any = {"batch": None, "epochs": 400, "holdout": 0.5, "patience": 3}
+    start = {"w": np.array([0.0, -1.0])}
+    up = graphc.fit(LIKELIHOOD, data, optimizer="gradient_ascent(lr=0.5)", params=start, **given)
+    losses = [epoch.holdout_loss for epoch in up.history]
+    assert 1 < up.epoch == int(np.argmax(losses)) + 1 == len(losses) - 3
+    down = LIKELIHOOD.replace("mean(", "-mean(")
+    other = graphc.fit(down, data, optimizer="gradient_descent(lr=0.5)", params=start, **given)
+    np.testing.assert_allclose(up.params["w"], other.params["w"], rtol=1e-13)
+    assert up.epoch == other.epoch
+
+
+def test_averages_are_measured_and_given() -> None:
+    given: Any = {"epochs": 5, "batch": 16, "holdout": 0.2, "seed": 5}
+    found = graphc.fit(CLASSES, {"X": X, "y": KINDS}, optimizer="adam(lr=0.1, average=0.8)", **given)
+    model = graphc.compile(CLASSES, optimizer="adam(lr=0.1, average=0.8)")
+    plain = graphc.fit(CLASSES, {"X": X, "y": KINDS}, optimizer="adam(lr=0.1)", **given)
+    # The steps are the same, and so are the losses before each of them.
+    assert [epoch.loss for epoch in found.history] == [epoch.loss for epoch in plain.history]
+    assert [epoch.holdout_loss for epoch in found.history] != [epoch.holdout_loss for epoch in plain.history]
+    held_out = np.sort(np.random.default_rng([5, 0]).permutation(60)[:12])
+    with pytest.warns(graphc.GraphcWarning, match="seed is not used"):
+        measured = graphc.compile(CLASSES, training=False)
+    loss = measured(found.params, X=X[held_out], y=KINDS[held_out], seed=0)["loss"]
+    assert found.history[-1].holdout_loss == loss
+    assert set(found.params) == set(model.init_params(0))
+
+
+def test_early_stopping_keeps_the_average_that_was_measured() -> None:
+    data = {"X": RNG.normal(size=(20, 2)), "y": RNG.normal(size=20)}
+    text = "X: Input[N, 2]\ny: Input[N]\nloss: Output = mse(dense(tanh(dense(X, 40)), 1)[:, 0], y)"
+    given: Any = {"batch": None, "optimizer": "adam(lr=0.05, average=0.5)", "holdout": 0.5}
+    found = graphc.fit(text, data, epochs=500, patience=5, **given)
+    assert len(found.history) < 500
+    again = graphc.fit(text, data, epochs=found.epoch, **given)
+    assert all(np.array_equal(found.params[name], again.params[name]) for name in found.params)
