@@ -73,6 +73,7 @@ LAYERS = (
     "demo",
     "doctor",
     "loading",
+    "train_progress",
     "train_command",
     "cli",
     "__main__",
