@@ -142,7 +142,18 @@ class Op:
         elements do not mix: each works on its own index there. None where they do. Without it, any may mix. Of several
         operands the op is a product: its VJP at operands that are 0 is finite.
     flops : int or callable
-        Per element of the result, or ``flops(result_type, *operand_types)``. 0 is a view.
+        Arithmetic operations per element of the result, or ``flops(result_type, *operand_types, **attrs)`` for all of
+        it. Of a function such as exp what it costs in additions, about; 0 where elements are only moved.
+    view : bool
+        Whether the result is memory that is there already, of the first operand if there is one: nothing is read or
+        written.
+    reads : callable, optional
+        ``reads(result_type, *operand_types, **attrs)`` gives how many elements of each operand are read. Left out, all.
+    scratch : int or callable
+        Memory that is needed beside operands and result while it runs: in results, or
+        ``scratch(result_type, *operand_types, **attrs)`` in bytes.
+    repeats : callable, optional
+        ``repeats(**attrs)`` gives how often the graphs that attributes hold are computed.
     conditions : callable, optional
         ``conditions(*operand_types, **attrs)`` gives what could not be decided about sizes and is checked at entry.
     limits : callable, optional
@@ -189,7 +200,11 @@ class Op:
     linear: bool = False
     nonnegative: bool = False
     apart: Callable[..., Sequence[tuple[int | None, ...]]] | None = None
-    flops: int | Callable[..., Size] = 1
+    flops: int | Callable[..., Size] = field(kw_only=True)
+    view: bool = False
+    reads: Callable[..., Sequence[Size]] | None = None
+    scratch: int | Callable[..., Size] = 0
+    repeats: Callable[..., Size] | None = None
     conditions: Callable[..., Sequence[Condition]] | None = None
     limits: Callable[..., Mapping[int, Size]] | None = None
     batching: Callable[..., Value | tuple[Value, ...]] | None = None
@@ -258,6 +273,7 @@ def elementwise(
     nonnegative: bool = False,
     needs: tuple[Need, ...] = (),
     flops: int = 1,
+    scratch: int = 0,
     label: str = "",
     convention: str = "",
     alternatives: Mapping[Conventions, Alternative] | None = None,
@@ -279,6 +295,7 @@ def elementwise(
         linear=linear,
         nonnegative=nonnegative,
         flops=flops,
+        scratch=scratch,
         label=label,
         convention=convention,
         alternatives=alternatives or {},

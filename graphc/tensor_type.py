@@ -15,6 +15,7 @@ DType: TypeAlias = Literal["bool", "int32", "int64", "float32", "float64"]
 Shape: TypeAlias = tuple[Size, ...]
 
 DTYPES: tuple[DType, ...] = get_args(DType)
+_ITEM_BYTES: dict[DType, int] = {"bool": 1, "int32": 4, "int64": 8, "float32": 4, "float64": 8}
 MAX_AXES = 64
 """As in NumPy."""
 
@@ -47,6 +48,16 @@ class TensorType:
         return product(self.shape)
 
     @property
+    def item_bytes(self) -> int:
+        """The memory of an element."""
+        return _ITEM_BYTES[self.dtype]
+
+    @property
+    def nbytes(self) -> Size:
+        """The memory of all elements."""
+        return self.size * self.item_bytes
+
+    @property
     def is_float(self) -> bool:
         """Whether it can carry a derivative."""
         return self.dtype.startswith("float")
@@ -65,6 +76,11 @@ class TupleType:
     """The type of an op with several results; `item` nodes project them."""
 
     items: tuple[TensorType, ...]
+
+    @property
+    def nbytes(self) -> Size:
+        """The memory of all of them."""
+        return sum((item.nbytes for item in self.items), 0)
 
     def __str__(self) -> str:
         return f"({', '.join(map(str, self.items))})"

@@ -30,6 +30,7 @@ LAYERS = (
     "symbolic",
     "numpy_text",
     "ops",
+    "cost",
     "rewrite",
     "finite",
     "guards",

@@ -201,7 +201,7 @@ class Body:
             return False
         if node.op is OPS["gather"]:
             return all(not index.tensor.shape for index in operands[1:])
-        return node.op.flops == 0 or (node.op is OPS["cast"] and not node.tensor.shape)
+        return node.op.view or (node.op is OPS["cast"] and not node.tensor.shape)
 
     def _write(self, node: Node) -> None:
         if node.op is OPS["scan"]:
