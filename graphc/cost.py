@@ -5,7 +5,7 @@ Pure functions, so that passes decide by what users are shown. Scalars are in re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from graphc.graph import Graph, Node, subgraphs
@@ -32,6 +32,9 @@ class Cost:
     def moved(self) -> Size:
         """Bytes read and written."""
         return self.read + self.written
+
+    def __bool__(self) -> bool:
+        return self != Cost()
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(self.flops + other.flops, self.read + other.read, self.written + other.written)
@@ -72,7 +75,24 @@ def node_cost(graph: Graph, node: Node) -> Cost:
     if node.op.repeats is not None:
         steps = sum((graph_cost(step) for step in subgraphs(node)), Cost())
         return steps.times(node.op.repeats(**node.attrs))
-    return op_cost(node.op, node.type, [operand.type for operand in graph.operands(node)], node.attrs)
+    types = [operand.type for operand in graph.operands(node)]
+    if is_copied(graph, node):
+        return Cost(read=_bytes(types[0]), written=_bytes(node.type))
+    return op_cost(node.op, node.type, types, node.attrs)
+
+
+def is_copied(graph: Graph, node: Node) -> bool:
+    """Whether a reshape cannot be a view: the elements do not lie in their order."""
+    if node.op.view != "row_major":
+        return False
+    return is_strided(graph, graph.operands(node)[0])
+
+
+def is_strided(graph: Graph, node: Node) -> bool:
+    """Whether a node is a view whose elements are not in C order."""
+    while node.op.view == "straight" and graph.operands(node):
+        node = graph.operands(node)[0]
+    return node.op.view == "strided"
 
 
 def op_cost(op: Op, result: Type, operands: Iterable[Type], attrs: Mapping[str, object]) -> Cost:
@@ -89,11 +109,23 @@ def op_cost(op: Op, result: Type, operands: Iterable[Type], attrs: Mapping[str, 
     return Cost(flops, read, _bytes(result))
 
 
-def scratch(op: Op, result: Type, operands: Iterable[Type], attrs: Mapping[str, object]) -> Size:
-    """The bytes that an op needs while it runs, beside operands and result."""
+def scratch(
+    op: Op, result: Type, operands: Sequence[Type], attrs: Mapping[str, object], strided: Sequence[bool] = ()
+) -> Size:
+    """The bytes that an op needs while it runs, beside operands and result.
+
+    Parameters
+    ----------
+    op : Op
+    result : Type
+    operands : sequence of Type
+    attrs : mapping
+    strided : sequence of bool
+        Which operands are views whose elements are not in C order; by default none.
+    """
     if isinstance(op.scratch, int):
         return result.nbytes * op.scratch
-    return op.scratch(result, *operands, **attrs)
+    return op.scratch(result, *operands, strided=strided or (False,) * len(operands), **attrs)
 
 
 def _elements(type: Type) -> Size:

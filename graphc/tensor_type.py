@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import mul
 from typing import Literal, TypeAlias, get_args
 
@@ -45,7 +45,7 @@ class TensorType:
     @property
     def size(self) -> Size:
         """The number of elements."""
-        return product(self.shape)
+        return _size(self.shape)
 
     @property
     def item_bytes(self) -> int:
@@ -104,6 +104,11 @@ def check_axes(count: int) -> None:
 def product(sizes: Sequence[Size]) -> Size:
     """The product of sizes; 1 when there are none."""
     return reduce(mul, sizes, 1)
+
+
+@lru_cache(maxsize=1024)
+def _size(shape: Shape) -> Size:
+    return product(shape)
 
 
 def shape_text(shape: Shape) -> str:

@@ -52,7 +52,7 @@ CROSS = define(
         vjp=_cross_vjp,
         flops=3,
         # The six products of single coordinates, and one more.
-        scratch=lambda z, x, y: divide(z.nbytes * 7, 3),
+        scratch=lambda z, x, y, **_: divide(z.nbytes * 7, 3),
         label="×",
         batching=_cross_batching,
         samples=tuple(

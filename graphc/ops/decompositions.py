@@ -220,7 +220,7 @@ FULL_RANK = define(
         # It refuses what it is applied to, so forward mode must not apply it to tangents, as to those of a linear op.
         vjp=lambda ct, y, r: (ct,),
         flops=0,
-        view=True,
+        view="straight",
         samples=(
             Sample((_tensor(3, 3),), domain=(-1.0, 1.0), made=dominant),
             Sample((_tensor(2, 2, 2),), domain=(-1.0, 1.0), made=dominant),
@@ -238,7 +238,7 @@ QR = define(
         numpy=lambda c, x: call("np.linalg.qr", finite("qr", c, x)),
         vjp=_qr_vjp,
         flops=_qr_flops,
-        scratch=lambda y, x: x.nbytes,
+        scratch=lambda y, x, **_: x.nbytes,
         conditions=_qr_conditions,
         convention="qr' and lstsq of columns that depend on each other up to rounding raise numpy.linalg.LinAlgError",
         samples=tuple(

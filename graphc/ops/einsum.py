@@ -180,27 +180,29 @@ def _einsum_flops(y: TensorType, *operands: TensorType, spec: str) -> Size:
     return total
 
 
-def _einsum_scratch(y: TensorType, *operands: TensorType, spec: str) -> Size:
+def _einsum_scratch(y: TensorType, *operands: TensorType, strided: Sequence[bool], spec: str) -> Size:
     """What is made of the operands for matrix products, and the results of steps before the last."""
     terms, output = _labels(spec, operands)
     sizes = _sizes(spec, operands)
+    apart = {term for term, scattered in zip(terms, strided, strict=True) if scattered}
     most: Size = 0
     for step in _contractions(terms, output, sizes):
         made = [term for term in (*step.taken, *step.rest) if term not in terms]
-        made += [term for term in step.taken if len(step.taken) == 2 and _is_copied(term, step)]
+        made += [term for term in step.taken if len(step.taken) == 2 and _is_copied(term, step, term in apart)]
         made += [step.kept] if step.rest else []
         elements = sum((product([sizes[label] for label in term]) for term in made), 0)
         most = larger(most, elements * y.item_bytes)
     return most
 
 
-def _is_copied(term: str, step: _Contraction) -> bool:
-    """Whether the labels of rows, columns or stacks, of which a matrix product has one each, stand apart in a term."""
+def _is_copied(term: str, step: _Contraction, strided: bool) -> bool:
+    """Whether the labels of rows, columns or stacks, of which a matrix product has one each, are apart in memory."""
     shared = set.intersection(*map(set, step.taken))
     kinds = [(label in shared, label in step.kept) for label in term]
     if all(kind[1] for kind in kinds):
         return False
-    return any(kinds.count(kind) > 1 and len(list(groupby(kinds))) > len(set(kinds)) for kind in set(kinds))
+    several = len(set(kinds)) < len(kinds)
+    return several and (strided or len(list(groupby(kinds))) > len(set(kinds)))
 
 
 def _einsum_vjp(ct: Value, y: Value, *operands: Value, spec: str) -> tuple[Value | None, ...]:
@@ -352,7 +354,9 @@ TENSORDOT = define(
         apart=lambda x, y, *, axes: _apart(x, y, spec=_tensordot_spec(x, y, axes)),
         batching=_tensordot_batching,
         flops=lambda z, x, y, *, axes: _einsum_flops(z, x, y, spec=_tensordot_spec(x, y, axes)),
-        scratch=lambda z, x, y, *, axes: _einsum_scratch(z, x, y, spec=_tensordot_spec(x, y, axes)),
+        scratch=lambda z, x, y, *, axes, strided: _einsum_scratch(
+            z, x, y, strided=strided, spec=_tensordot_spec(x, y, axes)
+        ),
         samples=(
             Sample(
                 (_tensor(2, 3, 4), _tensor(3, 4)),

@@ -254,7 +254,7 @@ ONE_HOT = define(
         normalize=_one_hot_attrs,
         flops=0,
         # The identity, whose rows are taken.
-        scratch=lambda y, labels, *, depth, **_: y.shape[-1] * depth * y.item_bytes,
+        scratch=lambda y, labels, **_: y.shape[-1] * y.shape[-1] * y.item_bytes,
         limits=lambda labels, *, depth, dtype: {0: depth},
         batching=batch_rules.unchanged("one_hot"),
         samples=(Sample(((0, 2, 1),), {"depth": 3}), Sample((((0, 4),),), {"depth": 5})),

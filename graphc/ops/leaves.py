@@ -56,8 +56,8 @@ def _bound_by_name(c: OpCall, *, name: str, type: TensorType, init: Initializer 
     return ast.Name(name, ast.Load())
 
 
-INPUT = define(Op("input", 0, _declared, _bound_by_name, flops=0, view=True, doc="a value that the caller gives"))
-PARAM = define(Op("param", 0, _declared, _bound_by_name, flops=0, view=True, doc="a value that training changes"))
+INPUT = define(Op("input", 0, _declared, _bound_by_name, flops=0, view="straight", doc="a value that the caller gives"))
+PARAM = define(Op("param", 0, _declared, _bound_by_name, flops=0, view="straight", doc="a value that training changes"))
 
 CONST = define(
     Op(
@@ -66,7 +66,7 @@ CONST = define(
         infer=lambda *, value, dtype: TensorType(dtype),
         numpy=lambda c, *, value, dtype: literal(value),
         flops=0,
-        view=True,
+        view="straight",
         doc="a number",
     )
 )
@@ -77,7 +77,7 @@ SIZE = define(
         infer=lambda *, size, dtype: TensorType(dtype),
         numpy=lambda c, *, size, dtype: literal(size),
         flops=0,
-        view=True,
+        view="straight",
         doc="a size used as a value",
     )
 )
@@ -95,7 +95,7 @@ ARRAY = define(
         infer=lambda *, array: TensorType(array.dtype, array.shape),
         numpy=_array_text,
         flops=0,
-        view=True,
+        view="straight",
         doc="saved values that do not change",
     )
 )
@@ -151,7 +151,7 @@ ITEM = define(
         infer=_item_type,
         numpy=lambda c, x, *, index: subscript(x, literal(index)),
         flops=0,
-        view=True,
+        view="straight",
         batching=batch_rules.item,
         doc="one result of an op with several",
     )
@@ -165,7 +165,7 @@ STOP_GRADIENT = define(
         vjp=lambda ct, y, x: (None,),
         differentiable=(),
         flops=0,
-        view=True,
+        view="straight",
         batching=batch_rules.unchanged("stop_gradient"),
         doc="the value, as a constant for differentiation",
     )

@@ -135,7 +135,7 @@ def _solve_type(a: TensorType, b: TensorType) -> TensorType:
     return TensorType(dtype, (*batch_shape(a, b), *b.shape[-2:]))
 
 
-def _solve_scratch(y: TensorType, a: TensorType, b: TensorType) -> Size:
+def _solve_scratch(y: TensorType, a: TensorType, b: TensorType, **_: object) -> Size:
     """Of `_solve`: the sizes of the elements of a, later the right sides and eight more."""
     sides = y.nbytes + product(a.shape[:-1]) * 8 * y.item_bytes
     return larger(a.nbytes - y.nbytes, sides)
