@@ -149,6 +149,13 @@ class _Contraction:
         """All labels that indices run over."""
         return "".join(dict.fromkeys("".join(self.taken)))
 
+    @property
+    def alone(self) -> set[str]:
+        """Those that NumPy sums away in one of two operands before it multiplies."""
+        if len(self.taken) != 2:
+            return set()
+        return set.symmetric_difference(*map(set, self.taken)).difference(self.kept)
+
 
 def _contractions(terms: Sequence[str], output: str, sizes: Mapping[str, Size]) -> Iterator[_Contraction]:
     """The steps that NumPy plans, for the nominal sizes."""
@@ -175,8 +182,11 @@ def _einsum_flops(y: TensorType, *operands: TensorType, spec: str) -> Size:
     sizes = _sizes(spec, operands)
     total: Size = 0
     for step in _contractions(terms, output, sizes):
-        arithmetic = len(step.taken) - 1 + (len(step.kept) < len(step.labels))
-        total = total + product([sizes[label] for label in step.labels]) * arithmetic
+        alone = step.alone
+        arithmetic = len(step.taken) - 1 + (len(step.kept) < len(step.labels) - len(alone))
+        total = total + product([sizes[label] for label in step.labels if label not in alone]) * arithmetic
+        summed = [term for term in step.taken if alone.intersection(term)]
+        total = total + sum((product([sizes[label] for label in term]) for term in summed), 0)
     return total
 
 
