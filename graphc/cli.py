@@ -543,7 +543,7 @@ def report(
 @_FILE
 @_EXPRESSION
 @_options(_LOSS, _WRT, _CONVENTIONS, _DTYPE, _FORMAT)
-@click.option("--data", metavar="FILE", required=True, help="The examples: a .csv or a .npz file.")
+@click.option("--data", metavar="FILE", required=True, help="The examples: a .csv, .parquet or .npz file.")
 @click.option("--columns", metavar="X=a,b", multiple=True, help="The columns of an input; may be repeated.")
 @click.option("-o", "--output", metavar="PARAMS.npz", help="Where to write the parameters.")
 @click.option("--epochs", type=click.IntRange(1), default=10, show_default=True, help="How often to see each example.")
@@ -554,6 +554,7 @@ def report(
 @click.option("--patience", type=click.IntRange(1), help="Stop when the loss on it has not fallen for so many epochs.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of parameters, hold-out set and batches.")
 @click.option("--history", metavar="FILE.csv", help="Where to write the loss of each epoch.")
+@click.option("--plot", metavar="FILE.svg", help="Where to draw the losses and the accuracy; .png and .pdf as well.")
 @click.option("--checkpoint", metavar="FILE.npz", help="Where to save the training after each epoch.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint, where there is one.")
 def train(

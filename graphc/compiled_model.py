@@ -159,6 +159,7 @@ class Model:
 
         On graph values, in a function that is traced, the model is a layer: its parameters become those of the traced
         model, named by what the model is called there and shared by its calls, unless a dict of them is given first.
+        There ``output=`` chooses an output, a list of names several; only the inputs that these need are given.
 
         Examples
         --------
@@ -170,6 +171,8 @@ class Model:
 
         if on_graph_values(args, inputs):
             values = call_traced(self, self.name, self.graph, args, inputs)
+            if "output" in inputs:
+                return values[inputs["output"]] if isinstance(inputs["output"], str) else values
         else:
             found = self._call("evaluate" if self.compiled.split is None else "forward", *args, **inputs)
             values = dict(zip(self.graph.outputs, found if self.compiled.split is None else found[0], strict=True))
@@ -198,6 +201,10 @@ class Model:
     def train_step(self, /, *args: Any, **inputs: Any) -> Any:
         """``(params, state, loss)``: a step of training, from the parameters, the state and the inputs."""
         return self._call("train_step", *args, **inputs)
+
+    def averaged_params(self, params: Any, state: Any) -> Any:
+        """The averages of the parameters, which an optimiser with ``average`` keeps in its state."""
+        return self._call("averaged_params", params, state)
 
     def with_extras(self, with_: Sequence[str] = (), optimizer: str | Optimizer | None = None) -> Model:
         """The same model with more in its module; arguments as in `compile`."""
@@ -527,6 +534,7 @@ def requested_extras(with_: Sequence[str], optimizer: str | Optimizer | None) ->
 _LACKING = {
     "init_params": "it has no parameters",
     **dict.fromkeys(("init_state", "train_step"), "it was compiled without an optimiser"),
+    "averaged_params": "it was compiled without an optimiser that keeps averages, such as adam(average=0.99)",
 }
 
 

@@ -523,6 +523,13 @@ loss: Output = mean(encoder(X))
         "graphc compile digits.gc -o digits.py --optimizer adam",
         "shell",
     ),
+    "GC418": Explanation(
+        "nothing is installed that reads Parquet",
+        "Tables in Parquet files are read by pyarrow, which `graphc[parquet]` brings along; CSV files need nothing.",
+        "graphc train digits.gc --data digits.parquet",
+        "pip install 'pyarrow>=17' && graphc train digits.gc --data digits.parquet",
+        "shell",
+    ),
     "GC501": Explanation(
         "an array has another shape than was declared",
         "A free size is bound by the first array that has it; all others must agree.",
@@ -579,7 +586,8 @@ loss: Output = mean(encoder(X))
     "GC513": Explanation(
         "a file of data cannot be read",
         "A `.csv` file is UTF-8 text with the names of columns in its first line and as many values in each other one;"
-        " a `.npz` file holds an array for each input.",
+        " a `.parquet` file is a table as well, a `.npz` file holds an array for each input. The numbers of a table"
+        " need room in the folder for temporary files.",
         'graphc.fit("digits.gc", "digist.csv")',
         'graphc.fit("digits.gc", {"X": np.zeros((5, 64)), "y": np.arange(5)})',
         "python",
@@ -598,6 +606,25 @@ loss: Output = mean(encoder(X))
         " the patience may change.",
         'graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, checkpoint="encoder.npz", resume=True)',
         'graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, checkpoint="state.npz", resume=True)',
+        "python",
+    ),
+    "GC516": Explanation(
+        "what augments examples gives no batch like the one that it got",
+        "The callable gets a dict with the arrays of a batch and a NumPy generator. It gives a dict with the same"
+        " names, and arrays of the same shapes and dtypes: as many examples as before.",
+        'graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, augment=lambda b, rng: {"X": b["X"] + 1})',
+        'graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)},'
+        ' augment=lambda b, rng: {**b, "X": b["X"] + 1})',
+        "python",
+    ),
+    "GC519": Explanation(
+        "a model is no estimator of scikit-learn",
+        "A `GraphClassifier` needs the inputs `X: Input[N, features]` and `y: Input[N, int64]` and an output `probs` or"
+        " `logits` with a column for each class; a `GraphRegressor` needs `y: Input[N]` and an output `prediction`."
+        " What predicts is computed from X alone. Both need scikit-learn 1.6 or later, which `graphc[sklearn]` brings"
+        " along.",
+        'graphc.GraphRegressor("digits.gc").fit(X, X[:, 0])',
+        "graphc.GraphRegressor(epochs=1).fit(X, X[:, 0])",
         "python",
     ),
     "GC601": Explanation(

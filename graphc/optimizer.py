@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
@@ -13,8 +15,11 @@ from graphc.frontends.library import library
 from graphc.frontends.values import Function
 
 FILE = "optimizers.gc"
-COMMON = ("l1", "l2", "clip", "clip_norm", "weight_decay")
+COMMON = ("l1", "l2", "clip", "clip_norm", "weight_decay", "max_norm", "average", "regularized")
 """What every optimiser takes beside its own options."""
+
+REGULARIZERS = ("l1", "l2", "weight_decay", "max_norm")
+"""Options about parameters themselves, which may be for some of them alone: those that `regularized` names."""
 
 _LONGEST = 1_000
 
@@ -31,8 +36,11 @@ class Optimizer:
     **options : number or str
         Those of its function in ``optimizers.gc``, and for all: ``l1`` and ``l2`` add so many times the sum of absolute
         values, or of squares, of every parameter to what is minimised; ``clip`` bounds the elements of gradients,
-        ``clip_norm`` the norm of all of them together; ``weight_decay`` takes a share off the parameters themselves.
-        A text is an expression of the model language in which ``step`` is the number of the step, 1 at first.
+        ``clip_norm`` the norm of all of them together; ``weight_decay`` takes a share off the parameters themselves;
+        ``max_norm`` bounds the norm of the weights into each unit; ``average`` is the decay of an average of the
+        parameters that is kept beside them. A text is an expression of the model language in which ``step`` is the
+        number of the step, 1 at first. ``regularized`` is a text of another kind: the names of the parameters that
+        ``l1``, ``l2``, ``weight_decay`` and ``max_norm`` are for, with ``*`` for any letters: ``"W, *_W"``.
 
     Raises
     ------
@@ -59,11 +67,15 @@ class Optimizer:
             if option not in takes:
                 message = f"{name} takes {', '.join(takes)}, found no option {option}"
                 raise _refusal(message, option, takes)
+        own = own_options(known[name])
+        if "regularized" in options and not {*REGULARIZERS}.intersection({*options, *own}):
+            raise _refusal(f"regularized is for {', '.join(REGULARIZERS)}, expected one of these, found none")
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "options", tuple((key, _text(key, value)) for key, value in options.items()))
 
     def __str__(self) -> str:
-        given = ", ".join(f"{option}={text}" for option, text in self.options)
+        quoted = {option: repr(text) if option == "regularized" else text for option, text in self.options}
+        given = ", ".join(f"{option}={text}" for option, text in quoted.items())
         return f"{self.name}({given})" if given else self.name
 
     @staticmethod
@@ -75,12 +87,31 @@ class Optimizer:
             case ast.Call(func=ast.Name(id=name), args=[], keywords=keywords) if all(k.arg for k in keywords):
                 names = [str(keyword.arg) for keyword in keywords]
                 if len(set(names)) == len(names):
-                    return Optimizer(name, **{str(k.arg): ast.unparse(k.value) for k in keywords})
+                    return Optimizer(name, **{str(k.arg): _content(k.value) for k in keywords})
         raise _refusal(f"expected an optimiser such as adam or adam(lr=0.01), found {text[:80]!r}")
 
     def with_option(self, name: str, value: float | str) -> Optimizer:
         """The same optimiser with one option, in place of its own."""
         return Optimizer(self.name, **{**dict(self.options), name: value})
+
+    @property
+    def averages(self) -> bool:
+        """Whether it keeps an average of the parameters."""
+        return "average" in dict(self.options)
+
+    @property
+    def ascends(self) -> bool:
+        """Whether it makes for the maximum of the loss."""
+        return self.name == "gradient_ascent"
+
+    @property
+    def regularized(self) -> list[str]:
+        """The names, with ``*`` for any letters, of the parameters that `REGULARIZERS` are for."""
+        return dict(self.options).get("regularized", "*").split(", ")
+
+    def regularizes(self, parameter: str) -> bool:
+        """Whether `REGULARIZERS` are for this parameter."""
+        return any(fnmatchcase(parameter, pattern) for pattern in self.regularized)
 
 
 def chosen_optimizer(given: str | Optimizer | None) -> Optimizer:
@@ -107,8 +138,19 @@ def own_options(function: Function) -> list[str]:
     return [argument.arg for argument in function.definition.args.kwonlyargs if argument.arg != "step"]
 
 
+def _content(node: ast.expr) -> str:
+    """The text of an option; of one in quotes, what is between them."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ast.unparse(node)
+
+
 def _text(option: str, value: object) -> str:
-    """An option as an expression of the language, always in the same words."""
+    """An option as an expression of the language, always in the same words; that of names as a list of them."""
+    if option == "regularized":
+        names = [name.strip() for name in str(value).split(",")]
+        if len(str(value)) > _LONGEST or not all(re.fullmatch(r"[\w.*]+", name) for name in names):
+            found = f"found {str(value)[:80]!r}"
+            raise _refusal(f"expected names of parameters, such as 'W, *_W', for regularized, {found}")
+        return ", ".join(names)
     if isinstance(value, str):
         # The header of a module tells options apart by a pair of hyphens.
         return ast.unparse(_expression(option, value)).replace("--", "- -").replace("\n", " ")

@@ -61,6 +61,12 @@ def adam(p: Any, g: Any, s: list[Any], t: int, lr: float = 0.001) -> Any:
     return p - lr * (s[0] / (1 - 0.9**t)) / (np.sqrt(s[1] / (1 - 0.999**t)) + 1e-8)
 
 
+def bounded(p: Any, limit: float) -> Any:
+    """Columns, and what is no matrix as a whole, scaled down to a norm of at most this."""
+    norm = np.sqrt(np.sum(p**2, axis=0 if np.ndim(p) == 2 else None))
+    return p * np.minimum(1, limit / norm)
+
+
 UPDATES: dict[str, Update] = {
     "gradient_descent": lambda p, g, s, t: p - 0.01 * g,
     "gradient_ascent(lr=0.002)": lambda p, g, s, t: p + 0.002 * g,
@@ -73,6 +79,11 @@ UPDATES: dict[str, Update] = {
     "gradient_descent(lr=0.1 / step)": lambda p, g, s, t: p - 0.1 / t * g,
     "gradient_descent(l2=0.1)": lambda p, g, s, t: p - 0.01 * (g + 0.2 * p),
     "gradient_descent(l1=0.1)": lambda p, g, s, t: p - 0.01 * (g + 0.1 * np.sign(p)),
+    "gradient_descent(l1=0.1, l2=0.05)": lambda p, g, s, t: p - 0.01 * (g + 0.1 * np.sign(p) + 0.1 * p),
+    "gradient_descent(l1='0.1 / step', l2='0.1 * step')": lambda p, g, s, t: (
+        p - 0.01 * (g + 0.1 / t * np.sign(p) + 0.2 * t * p)
+    ),
+    "gradient_descent(lr=0.1, max_norm='0.3 + 1 / step')": lambda p, g, s, t: bounded(p - 0.1 * g, 0.3 + 1 / t),
     "gradient_ascent(lr=0.002, l2=0.1)": lambda p, g, s, t: p + 0.002 * (g - 0.2 * p),
     "gradient_descent(clip=0.3)": lambda p, g, s, t: p - 0.01 * np.clip(g, -0.3, 0.3),
     "momentum(lr=0.02, decay=0.8, weight_decay=0.1)": lambda p, g, s, t: momentum(p * (1 - 0.002), g, s, t),
@@ -122,6 +133,77 @@ def test_the_norm_of_all_gradients_is_clipped_together() -> None:
         params = new
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 4), (2, 3, 2, 2), (5,), ()])
+def test_the_weights_into_each_unit_are_bounded(shape: tuple[int, ...]) -> None:
+    declared = f"[{', '.join(map(str, shape))}]" if shape else ""
+    text = f"w: Param{declared} = normal(0, 10)\nloss: Output = sum(0 * w)"
+    model = graphc.compile(text, optimizer="gradient_descent(max_norm=2)")
+    params = model.init_params(0)
+    new, _, _ = model.train_step(params, model.init_state(params))
+    units = [(params["w"], new["w"])] if len(shape) < 2 else list(zip(params["w"], new["w"], strict=True))
+    for before, after in units:
+        norm = np.sqrt(np.sum(before**2))
+        np.testing.assert_allclose(after, before * min(1, 2 / norm), rtol=1e-14)
+
+
+@pytest.mark.parametrize("options", ["l1=0.1", "l2=0.1", "weight_decay=1 / step", "max_norm=0.3", "l1=1, max_norm=1"])
+@pytest.mark.parametrize(("name", "plain"), [("momentum", "momentum"), ("adamw", "adam")])
+def test_some_parameters_alone_are_regularized(name: str, plain: str, options: str) -> None:
+    text = "x: Input\nW: Param[3, 2] = normal()\nW_2: Param = 1.0\nb: Param[3] = 0.5\n"
+    text += "loss: Output = x * (l2(W) + l2(W_2) + l2(b))"
+
+    def found(optimizer: str) -> dict[str, Any]:
+        *_, (params, _, _) = trained(graphc.compile(text, optimizer=optimizer), 9, x=1.0)
+        return dict(params)
+
+    some, all_, none = found(f"{name}({options}, regularized='W, W_*')"), found(f"{name}({options})"), found(plain)
+    for parameter in ("W", "W_2"):
+        np.testing.assert_array_equal(some[parameter], all_[parameter])
+        assert not np.array_equal(some[parameter], none[parameter])
+    np.testing.assert_array_equal(some["b"], none["b"])
+    assert not np.array_equal(some["b"], all_["b"])
+
+
+@pytest.mark.parametrize(
+    ("average", "weights"),
+    [
+        ("0.75", lambda t, last: 0.75 ** (last - t) * (0.25 if t else 1)),
+        ("tail_average(step)", lambda t, last: 1 / last if t else 0),
+        ("tail_average(step, 4)", lambda t, last: 1 / (last - 4) if t > 4 else 0),
+        ("tail_average(step, 100)", lambda t, last: float(t == last)),
+    ],
+)
+def test_averages_are_weighted_means(average: str, weights: Callable[[int, int], float]) -> None:
+    model = graphc.compile(MODEL, optimizer=Optimizer("momentum", average=average))
+    plain = graphc.compile(MODEL, optimizer="momentum")
+    path = [plain.init_params(0), *(params for params, _, _ in trained(plain, 9))]
+    *_, (params, state, _) = trained(model, 9)
+    found = model.averaged_params(params, state)
+    for name in params:
+        want = sum(weights(t, 9) * path[t][name] for t in range(10))
+        np.testing.assert_allclose(found[name], want, rtol=1e-13)
+        np.testing.assert_array_equal(params[name], path[-1][name])
+
+
+def test_averages_are_the_parameters_at_first_and_arrays_of_their_own() -> None:
+    text = MODEL.replace("+ b", "+ b + sum(V)").replace("loss", "V: Param[2] = ones()\nloss")
+    model = graphc.compile(text, wrt=["W"], optimizer="adam(average=0.9)")
+    params = model.init_params(0)
+    state = model.init_state(params)
+    assert list(state) == ["steps_done", "m_W", "v_W", "average_W"]
+    found = model.averaged_params(params, state)
+    for name in params:
+        np.testing.assert_array_equal(found[name], params[name])
+    new, remembered, _ = model.train_step(params, state, X=X, y=Y)
+    found = {**found, "new W": model.averaged_params(new, remembered)["W"]}
+    for given in (*params.values(), *state.values(), *new.values(), *remembered.values()):
+        assert not any(np.shares_memory(given, array) for array in found.values())
+    with pytest.raises(ValueError, match=r"averaged_params\(\): state has nothing"):
+        model.averaged_params(params, {})
+    with pytest.raises(AttributeError, match=r"an optimiser that keeps averages, such as adam\(average=0.99\)"):
+        graphc.compile(MODEL, optimizer="adam").averaged_params(params, state)
+
+
 def test_a_norm_of_zero_stays_zero() -> None:
     model = graphc.compile(MODEL, optimizer="gradient_descent(clip_norm=1)")
     zeros = {"W": np.zeros((3, 2)), "b": np.float64(0)}
@@ -160,7 +242,8 @@ def test_schedules(schedule: str, want: list[float], dtype: Any) -> None:
 @pytest.mark.parametrize("name", optimizers())
 def test_float32_stays_float32(name: str) -> None:
     lr = "0.1 * warmup(step, 3) * cosine_decay(step, 9)"
-    model = graphc.compile(MODEL, optimizer=Optimizer(name, lr=lr, clip_norm=1, l2=0.1), dtype="float32")
+    options: dict[str, Any] = {"lr": lr, "clip_norm": 1, "l2": 0.1, "max_norm": 3, "average": "tail_average(step, 2)"}
+    model = graphc.compile(MODEL, optimizer=Optimizer(name, **options), dtype="float32")
     data = {"X": X.astype(np.float32), "y": Y.astype(np.float32)}
     *_, (params, state, loss) = trained(model, 3, **data)
     assert {np.asarray(value).dtype for value in (*params.values(), loss)} == {np.dtype("float32")}
@@ -185,14 +268,32 @@ def test_nothing_given_is_changed_and_nothing_given_is_returned() -> None:
 
 
 def test_any_name_may_be_that_of_a_parameter_or_an_input() -> None:
-    names = ["step", "lr", "d_step", "new_step", "m_lr", "adam", "grad", "steps_done", "params_", "state_W", "lambda_"]
+    names = [
+        "step",
+        "lr",
+        "d_step",
+        "average",
+        "average_lr",
+        "max_norm_factor",
+        "moving_average",
+        "new_step",
+        "m_lr",
+        "adam",
+        "grad",
+        "steps_done",
+        "params_",
+        "state_W",
+        "lambda_",
+    ]
     lines = [f"{name}: Param[2] = normal()" for name in names]
     total = " + ".join(f"sum({name} ** 2)" for name in names)
     text = "\n".join(["state: Input", "m_step: Input", *lines, f"loss: Output = state * m_step * ({total})"])
-    model = graphc.compile(text, optimizer="adam(lr='0.1 * warmup(step, 10)', clip_norm=1)".replace("'", ""))
+    model = graphc.compile(
+        text, optimizer="adam(lr=0.1 * warmup(step, 10), clip_norm=1, max_norm=9 / step, average=0.5)"
+    )
     *_, (params, state, loss) = trained(model, 3, state=1.0, m_step=2.0)
     assert list(params) == names
-    assert set(state) == {"steps_done", *(f"{slot}_{name}" for slot in "mv" for name in names)}
+    assert set(state) == {"steps_done", *(f"{slot}_{name}" for slot in ("m", "v", "average") for name in names)}
     assert loss < model.value_and_grad(model.init_params(0), state=1.0, m_step=2.0)[0]
 
 
@@ -201,6 +302,10 @@ def test_a_module_says_its_optimizer_and_is_made_again(tmp_path: Path) -> None:
     optimizer = Optimizer("adam", lr="0.1 - -step * 0", clip_norm=1.0)
     path = graphc.compile(tmp_path / "m.gc", optimizer=optimizer, with_=["check"]).write(tmp_path / "m.py")
     assert "--with train_step, check --optimizer adam(lr=0.1 - -step * 0, clip_norm=1.0)" in path.read_text()
+    assert difference(path) == ""
+    chosen = Optimizer("adam", l2=0.1, max_norm=3.0, average="tail_average(step, 9)", regularized=" W , W*.weight,*_W")
+    assert Optimizer.parse(str(chosen)) == chosen
+    path = graphc.compile(tmp_path / "m.gc", optimizer=chosen.with_option("regularized", "W")).write(tmp_path / "m.py")
     assert difference(path) == ""
     assert "adam" in graphc.compile(MODEL, with_=["train_step"]).source_text
 
@@ -250,19 +355,28 @@ def test_parameters_that_do_not_fit_are_refused(params: Any, message: str) -> No
         ("warmup", "expected an optimiser among"),
         (
             "adam(rate=1)",
-            "adam takes lr, beta1, beta2, eps, l1, l2, clip, clip_norm, weight_decay, found no option rate",
+            "adam takes lr, beta1, beta2, eps, l1, l2, clip, clip_norm, weight_decay, max_norm, average, regularized,"
+            " found no option rate",
         ),
         ("adam(0.1)", "expected an optimiser such as adam or adam(lr=0.01), found 'adam(0.1)'"),
         ("adam(lr=1, lr=2)", "expected an"),
         ("adam(**{})", "expected an optimiser such as"),
         ("", "expected an expression for an optimiser, found ''"),
         ("(" * 5000, "expected an expression for an optimiser"),
+        (
+            "adam(regularized='W')",
+            "regularized is for l1, l2, weight_decay, max_norm, expected one of these, found none",
+        ),
+        ("adam(l2=1, regularized='V')", "expected names among W, b for regularized, found V"),
+        ("adam(l2=1, regularized='W, w')", "expected names among W, b for regularized, found w"),
+        ("adam(l2=1, regularized='')", "expected names of parameters, such as 'W, *_W', for regularized, found ''"),
+        ("adam(l2=1, regularized='[W--')", "expected names of parameters"),
         ("adam\nimport os", "expected an expression for an optimiser"),
     ],
 )
 def test_what_is_no_optimizer_is_refused(text: str, message: str) -> None:
     with pytest.raises(GraphcError) as caught:
-        graphc.compile(MODEL, optimizer=text)
+        _ = graphc.compile(MODEL, optimizer=text).source_text
     assert caught.value.diagnostics[0].code == "GC417"
     assert message in caught.value.diagnostics[0].message
 

@@ -94,6 +94,10 @@ class _Memory:
         made = self._bytes(node)
         if node.op.body is not None:
             needed = made * _arrays_inside(node.op.body)
+        if (operand := body.in_place.get(node)) is not None:
+            self._note(needed)
+            self.held = before
+            return fresh.get(operand, 0)
         self._note(needed + (0 if self._is_reused(body, node, fresh) else made))
         self.held = before
         return made

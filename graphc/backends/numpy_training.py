@@ -8,16 +8,17 @@ from collections.abc import Mapping
 from graphc.backends.numpy_function import EntryFunction, Scope
 from graphc.backends.numpy_header import function_docstring, shape_text
 from graphc.backends.numpy_layout import INDENT, joined_lines, quoted
-from graphc.backends.numpy_statements import Spelling
+from graphc.backends.numpy_spelling import Spelling
 from graphc.partition import reached
 from graphc.training_step import TrainingStep, entry_input
 
-TRAINING_NAMES = ("init_state", "train_step")
+TRAINING_NAMES = ("init_state", "train_step", "averaged_params")
 
 
 def training_functions(scope: Scope, loss: str, step: TrainingStep) -> list[list[str]]:
-    """The two functions."""
-    return [_init_state(step), _train_step(scope, loss, step)]
+    """The two functions, and a third one where averages are kept."""
+    averages = [_averaged_params(step)] if step.averages else []
+    return [_init_state(step), _train_step(scope, loss, step), *averages]
 
 
 def state_table(step: TrainingStep) -> list[str]:
@@ -29,16 +30,26 @@ def state_table(step: TrainingStep) -> list[str]:
 
 
 def _init_state(step: TrainingStep) -> list[str]:
-    rows = [
-        f"{quoted(name)}: np.zeros_like(params[{quoted(step.like[name])}])"
-        if name in step.like
-        else f"{quoted(name)}: 0"
-        for name in step.types
-    ]
+    zeros = {name: f"np.zeros_like(params[{quoted(like)}])" for name, like in step.like.items()}
+    copies = {name: f"np.copy(params[{quoted(param)}])" for name, param in step.averages.items()}
+    rows = [f"{quoted(name)}: {({**zeros, **copies}).get(name, '0')}" for name in step.types]
+    values = "zeros, and averages that are params" if copies else "zeros"
+    doc = f"What {step.optimizer.name} remembers before the first step of training: {values}."
     return [
         "def init_state(params):",
-        INDENT + function_docstring(f"What {step.optimizer.name} remembers before the first step of training: zeros."),
+        INDENT + function_docstring(doc),
         f'{INDENT}(params,) = _checked_with_params("init_state", params)',
+        *joined_lines("return {", rows, "}"),
+    ]
+
+
+def _averaged_params(step: TrainingStep) -> list[str]:
+    averages = {param: f"state[{quoted(name)}]" for name, param in step.averages.items()}
+    rows = [f"{quoted(name)}: np.copy({averages.get(name, f'params[{quoted(name)}]')})" for name in step.params]
+    return [
+        "def averaged_params(params, state):",
+        INDENT + function_docstring("The averages of the parameters, and those that are not trained as they are."),
+        f'{INDENT}params, state = _checked_with_state("averaged_params", params, state)',
         *joined_lines("return {", rows, "}"),
     ]
 

@@ -12,8 +12,8 @@ from graphc.frontends.values import Function
 from graphc.source import Source
 
 FILES = (
-    *("activations.gc", "layers.gc", "convolution.gc", "losses.gc", "initializers.gc", "functions.gc", "algebra.gc"),
-    *("gradients.gc", "shapes.gc", "optimizers.gc"),
+    *("activations.gc", "layers.gc", "noise.gc", "convolution.gc", "losses.gc", "initializers.gc", "functions.gc"),
+    *("algebra.gc", "gradients.gc", "shapes.gc", "optimizers.gc"),
 )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import isnan, nan
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 Params = Mapping[str, Any]
 
@@ -36,6 +36,12 @@ class Epoch(NamedTuple):
         return ", ".join(f"{name} {value:.4g}" for name, value in shown.items() if not isnan(value))
 
 
+Watch: TypeAlias = Callable[[Epoch], object]
+"""Who is told of each epoch."""
+WatchSteps: TypeAlias = Callable[[int, int], object]
+"""Who is told how many steps are done, and how many there are at most."""
+
+
 @dataclass(frozen=True)
 class Progress:
     """A training after some epochs.
@@ -46,7 +52,8 @@ class Progress:
         As after the last step.
     history : tuple of Epoch
     best : mapping
-        The parameters with the least loss on what is held out; the last ones where nothing is.
+        The parameters with the best loss on what is held out; the last ones where nothing is. Where an average of the
+        parameters is kept it is that.
     best_epoch : int
         How many epochs they have had.
     """
@@ -57,15 +64,23 @@ class Progress:
     best: Params
     best_epoch: int
 
-    def after(self, params: Params, state: Params, epoch: Epoch) -> Progress:
-        """The training after one more epoch."""
-        least = min((found.holdout_loss for found in self.history), default=nan)
+    def after(
+        self, params: Params, state: Params, epoch: Epoch, measured: Params | None = None, ascends: bool = False
+    ) -> Progress:
+        """The training after one more epoch, whose measurements are of these parameters, by default the new ones.
+
+        With `ascends` a greater loss is a better one.
+        """
+        sign = -1 if ascends else 1
+        least = min((sign * found.holdout_loss for found in self.history), default=nan)
         done = replace(self, params=params, state=state, history=(*self.history, epoch))
         # Without a hold-out set every comparison with NaN is false: the last parameters are the best.
-        return done if epoch.holdout_loss >= least else replace(done, best=params, best_epoch=epoch.epoch)
+        if sign * epoch.holdout_loss >= least:
+            return done
+        return replace(done, best=params if measured is None else measured, best_epoch=epoch.epoch)
 
     def risen(self, patience: int | None) -> bool:
-        """Whether the loss on what is held out has not fallen for so many epochs."""
+        """Whether the loss on what is held out has not become better for so many epochs."""
         return patience is not None and len(self.history) - self.best_epoch >= patience
 
 

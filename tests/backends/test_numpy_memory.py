@@ -30,9 +30,9 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Nu
 NETWORK = """
 X: Input[N, 200]
 y: Input[N, int64]
-W: Param[200, 100]
-b: Param[100]
-V: Param[100, 10]
+W: Param[200, 150]
+b: Param[150]
+V: Param[150, 10]
 h = {activation}(X @ W + b)
 loss: Output = mean(cross_entropy(h @ V, y))
 """

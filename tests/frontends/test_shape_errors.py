@@ -156,6 +156,8 @@ LIBRARY: tuple[Row, ...] = (
     ("binary_cross_entropy(A, w)", "GC202", "", "A w", "shapes 5 and N×4"),
     ("binary_cross_entropy_with_logits(A, w)", "GC202", "", "A w", "shapes 5 and N×4"),
     ("dropout(A, 0.5, mask=w)", "GC202", "", "A w", "shapes N×4 and 5"),
+    ("label_noise(k, w, 0.5, seed=1)", "GC202", "", "w", "shapes 5 and N do not broadcast"),
+    ("label_smoothing(k, -1, 0.5)", "GC203", "", "k", "one_hot needs a size for depth, got -1"),
     ("leaky_relu(A, w)", "GC202", "", "A w", "shapes 5 and N×4"),
     ("elu(A, w)", "GC202", "", "w", "shapes 5 and N×4"),
     ("swapaxes(A, 0, 1) + A", "GC202", "", f"A {LINE}", "shapes 4×N and N×4 do not broadcast"),
