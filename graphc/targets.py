@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from graphc.autodiff import carries_cotangent
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.graph import Graph, Node
+from graphc.option_names import known_name
 from graphc.partition import reached
 from graphc.source import Source, Span
 
@@ -31,13 +31,13 @@ def losses_of(graph: Graph, source: Source, loss: str | Sequence[str] | None, op
             raise GraphcError(Diagnostic("GC303", message, span, f"{name} is {found}"))
         return (name,)
     for name in loss:
-        known_name(name, graph.outputs, "output", option)
+        known_name(name, graph.outputs, f"outputs for {option}")
     return tuple(loss)
 
 
 def _loss(graph: Graph, source: Source, loss: str | None, option: str) -> str:
     if loss is not None:
-        known_name(loss, graph.outputs, "output", option)
+        known_name(loss, graph.outputs, f"outputs for {option}")
         return loss
     if "loss" in graph.outputs:
         return "loss"
@@ -77,28 +77,11 @@ def variables_of(
         return {str(node.attrs["name"]): node for node in leaves}
     known = {name: node for node in graph.nodes for name in graph.names.get(node, ())}
     for name in wrt:
-        known_name(name, known, "value", "wrt")
+        known_name(name, known, "values for wrt")
         if not carries_cotangent(known[name]):
             message = f"expected a float to differentiate with respect to, {name} is {known[name].type}"
             raise GraphcError(Diagnostic("GC204", message, _span(graph, known[name], source)))
     return {name: known[name] for name in wrt}
-
-
-def known_name(name: str, table: Iterable[str], kind: str, option: str) -> None:
-    """Refuse a name that an option gives and the model has not; it stands in the option, so no line is to blame.
-
-    Raises
-    ------
-    GraphcError
-        GC101.
-    """
-    known = list(table)
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]}?" if close else ""
-        listed = ", ".join(known) or "none"
-        message = f"expected one of the model's {kind}s for {option}, found no {name}; there are {listed}"
-        raise GraphcError(Diagnostic("GC101", message, hint=hint))
 
 
 def _span(graph: Graph, node: Node, source: Source) -> Span:

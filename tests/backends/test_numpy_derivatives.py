@@ -192,7 +192,7 @@ REFUSED = [
     (FIT, {"with_": ["check", "jvp"], "of": "r"}, "GC411", "check holds the jvp of r to its vjp, expected this among"),
     (FIT, {"with_": ["sparse_jacobian"], "of": "r"}, "GC308", "sizes that are numbers, expected some for N"),
     (FIT, {"of": "s"}, "GC101", "found no s"),
-    (FIT, {"sizes": {"M": 3}}, "GC101", "expected one of the model's free sizes for sizes, found no M; there are N"),
+    (FIT, {"sizes": {"M": 3}}, "GC101", "expected one of the model's free sizes, found no M; there are N"),
     (FIT, {"sizes": {"N": -3}}, "GC204", "expected a whole number for the size N, found -3"),
     ("x: Input[2]\nhvp: Output = sum(x ** 2)", {"with_": ["hvp"]}, "GC411", "hvp gives the module a function hvp"),
     (CUT, {"with_": ["jvp"], "of": "r"}, "GC301", "no gradient of r reaches x"),

@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[2]
 NOT_RUN = {
     "README.md": (
         "python3 -m venv .venv && .venv/bin/pip install '.[draw]' && .venv/bin/graphc demo\n",
-        "python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/python -m pytest -n auto\n",
+        "python3 -m venv .venv && .venv/bin/pip install '.[test]' && "
+        '.venv/bin/python -m pytest -n auto -m "not slow"\n',
     ),
     "docs/plots.md": ('pip install "matplotlib>=3.8"\n',),
     "docs/errors.md": (
