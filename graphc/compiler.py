@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import copyreg
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graphc.backends.graph_text import graph_text
 from graphc.collector import collector_paused
 from graphc.compiled_model import Model, requested_extras
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError, GraphcWarning
 from graphc.extras import KINDS, output_of
 from graphc.frontends.files import decoded
+from graphc.frontends.graph_text import parse_graph
 from graphc.frontends.session import MAX_TEXT
 from graphc.frontends.text import Parsed, parse_model
 from graphc.graph import Graph
 from graphc.op import Conventions
 from graphc.optimizer import Optimizer
 from graphc.passes import run_pipeline
+from graphc.products import Layout
 from graphc.provenance import Options, Provenance, checked_conventions, checked_dtype, digest_of
 from graphc.size import size_names
 from graphc.source import Source, Span
@@ -148,6 +153,21 @@ def compile_graph(
     moved = {name: node for name, node in variables.items() if node in leaves}
     provenance = Provenance(VERSION, source.name, digest, options)
     return Model(source, graph, found, losses, tuple(variables), compiled, provenance, moved)
+
+
+def _reduced(model: Model) -> tuple[Callable[..., Model], tuple[object, ...]]:
+    """What a model is pickled as: the text of its graph, which no longer needs the source, and its options."""
+    return _restored, (graph_text(model.graph), model.source, model.provenance, model.warnings, model.layout)
+
+
+def _restored(
+    graph: str, source: Source, provenance: Provenance, found: tuple[Diagnostic, ...], layout: Layout | None
+) -> Model:
+    made = compile_graph(parse_graph(graph, source), source, provenance.options, provenance.digest)
+    return replace(made, provenance=provenance, warnings=found, layout=layout)
+
+
+copyreg.pickle(Model, _reduced)
 
 
 def model(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:

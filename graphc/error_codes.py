@@ -612,18 +612,19 @@ loss: Output = mean(encoder(X))
         "what augments examples gives no batch like the one that it got",
         "The callable gets a dict with the arrays of a batch and a NumPy generator. It gives a dict with the same"
         " names, and arrays of the same shapes and dtypes: as many examples as before.",
-        """\
-def shifted(batch, rng):
-    return {"X": batch["X"] + rng.normal(size=64)}
-
-graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, augment=shifted)    # where is y?
-""",
-        """\
-def shifted(batch, rng):
-    return {**batch, "X": batch["X"] + rng.normal(size=64)}
-
-graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, augment=shifted)
-""",
+        'graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, augment=lambda b, rng: {"X": b["X"] + 1})',
+        'graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)},'
+        ' augment=lambda b, rng: {**b, "X": b["X"] + 1})',
+        "python",
+    ),
+    "GC519": Explanation(
+        "a model is no estimator of scikit-learn",
+        "A `GraphClassifier` needs the inputs `X: Input[N, features]` and `y: Input[N, int64]` and an output `probs` or"
+        " `logits` with a column for each class; a `GraphRegressor` needs `y: Input[N]` and an output `prediction`."
+        " What predicts is computed from X alone. Both need scikit-learn 1.6 or later, which `graphc[sklearn]` brings"
+        " along.",
+        'graphc.GraphRegressor("digits.gc").fit(X, X[:, 0])',
+        "graphc.GraphRegressor(epochs=1).fit(X, X[:, 0])",
         "python",
     ),
     "GC601": Explanation(

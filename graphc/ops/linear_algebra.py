@@ -11,7 +11,7 @@ from graphc.op import OPS, Op, OpCall, Sample, define
 from graphc.ops import batch_rules
 from graphc.ops.axes import Apart, described, unbroadcast
 from graphc.ops.operand_text import as_float
-from graphc.size import Size
+from graphc.size import Size, at_least
 from graphc.tensor_type import Shape, TensorType, broadcast_shapes, product, promote
 
 if TYPE_CHECKING:
@@ -61,14 +61,21 @@ def _inner_error(x: TensorType, y: TensorType, inner: Size) -> TypeRuleError:
 
 
 def _matmul_text(c: OpCall, x: ast.expr, y: ast.expr) -> ast.expr:
-    """``x @ y``; integers beside floats are cast, because NumPy would make float64 of them, and of bools an or."""
+    """``x @ y``; integers beside floats are cast, because NumPy would make float64 of them, and of bools an or.
+
+    ``x.T`` by ``y``, as in the gradient for a batch, is for dot: of a batch of one NumPy's matmul has slow loops of
+    its own, where dot goes to the BLAS.
+    """
     if c.tensor.is_float:
         operands = [as_float(c, text, p) for p, text in enumerate((x, y))]
     else:
         masks = [c.operand(p).dtype == "bool" for p in (0, 1)]
         whole = fill("np.int64", {})
         operands = [method(text, "astype", whole) if mask else text for text, mask in zip((x, y), masks, strict=True)]
-    return fill("x @ y", {"x": operands[0], "y": operands[1]})
+    turned = isinstance(operands[0], ast.Attribute) and operands[0].attr == "T"
+    shallow = at_least(c.operand().shape[-1], 2) is not True
+    text = "np.dot(x, y)" if turned and shallow and c.tensor.is_float and c.operand(1).ndim == 2 else "x @ y"
+    return fill(text, {"x": operands[0], "y": operands[1]})
 
 
 def _matmul_vjp(ct: Value, z: Value, x: Value, y: Value) -> tuple[Value, Value]:

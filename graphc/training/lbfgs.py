@@ -15,6 +15,9 @@ from graphc.training.fault import divergence
 from graphc.training.history import Epoch, Params, Progress, Watch
 from graphc.training.scores import Scores
 
+# SciPy's own give up four digits of the parameters; how long a training may take is what the iterations are for.
+_TOLERANCES = {"ftol": 1e-15, "gtol": 1e-10}
+
 
 def minimised(
     model: Model,
@@ -56,7 +59,7 @@ def minimised(
         loss, gradient = objective(theta)
         if not (np.isfinite(loss) and np.isfinite(gradient).all()):
             raise divergence(model, start, inputs, 1, 1)
-        options = {"maxiter": iterations}
+        options = {"maxiter": iterations, **_TOLERANCES}
         minimize(objective, theta, jac=True, method="L-BFGS-B", callback=after_iteration, options=options)
     if progress.history:
         return progress

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from docs.pages import GALLERY, NAMED_MODEL, PAGES
-from tests.docs.blocks import Block, Page, anchors, blocks, links
+from tests.docs.blocks import Block, Page, anchors, blocks, close_figures, links
 from tests.docs.refresh import RUN, refreshed
 
 # Blocks of other packages, run where these are installed: tests/peers/test_pages.py.
@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[2]
 NOT_RUN = {
     "README.md": (
         "python3 -m venv .venv && .venv/bin/pip install '.[draw]' && .venv/bin/graphc demo\n",
-        "python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/python -m pytest -n auto\n",
+        "python3 -m venv .venv && .venv/bin/pip install '.[test]' && "
+        '.venv/bin/python -m pytest -n auto -m "not slow"\n',
     ),
     "docs/plots.md": ('pip install "matplotlib>=3.8"\n',),
     "docs/errors.md": (
@@ -47,6 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
     yield tmp_path
+    close_figures()
     for name in set(sys.modules) - before:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
             del sys.modules[name]
