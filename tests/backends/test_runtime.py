@@ -97,6 +97,10 @@ def test_scattered_rows(count: int) -> None:
     np.testing.assert_array_equal(runtime._scatter_add(values.T, (4, 2), index), by_row)
 
 
+def test_the_logarithm_of_one_exponential_is_its_exponent() -> None:
+    assert runtime._logsumexp(np.float64(1.5), ()) == 1.5
+
+
 @pytest.mark.parametrize("columns", [1, 3, 16, 17])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_many_rows_are_added_up_by_index(columns: int, dtype: str) -> None:
