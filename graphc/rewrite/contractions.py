@@ -5,8 +5,10 @@ Part of `ROUNDING`: the terms and their bound are those of the sum as it was wri
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from string import ascii_lowercase
 
+from graphc.builder import Builder
 from graphc.ops import OPS
 from graphc.rewrite.pattern import FLOAT, Kind, Rule, attr, once, var
 from graphc.size import at_least
@@ -18,10 +20,10 @@ __all__ = ["CONTRACTIONS"]
 Axes = tuple[int, ...]
 
 total, square, matmul, einsum = OPS["sum"], OPS["square"], OPS["matmul"], OPS["einsum"]
-expand_dims, squeeze = OPS["expand_dims"], OPS["squeeze"]
+expand_dims, squeeze, transpose = OPS["expand_dims"], OPS["squeeze"], OPS["transpose"]
 
 x, y = var("x", FLOAT), var("y", FLOAT)
-axis, keepdims, column = attr("axis"), attr("keepdims"), attr("column")
+axis, axes, keepdims, column = attr("axis"), attr("axes"), attr("keepdims"), attr("column")
 
 
 def _labelled(x: Value, letters: str) -> tuple[Value, str]:
@@ -55,24 +57,42 @@ def _letters(x: Value, letters: str) -> set[str]:
 
 
 def _contracted(x: Value, y: Value, axis: Axes, keepdims: bool) -> Value:
-    """Matrix times vector where it is that; else einsum."""
+    """The contraction of a sum of products, with the axes of size 1 that the sum has."""
     letters = ascii_lowercase[: max(x.ndim, y.ndim)]
     (left, term), (right, other) = _labelled(x, letters), _labelled(y, letters)
-    if len(term) < len(other):
-        left, term, right, other = right, other, left, term
-    summed = "".join(letters[place] for place in axis)
     kept = "".join(a for place, a in enumerate(letters) if place not in axis and (a in term or a in other))
-    if other == summed == term[-1:]:
-        found = matmul(left, right)
-    elif other == summed == term[:-1]:
-        found = matmul(right, left)
-    else:
-        found = einsum(left, right, spec=f"{term},{other}->{kept}")
+    found = _product(left, term, right, other, kept)
     missing = [a for place, a in enumerate(letters) if (keepdims or place not in axis) and a not in kept]
     if not missing:
         return found
     shown = letters if keepdims else "".join(a for place, a in enumerate(letters) if place not in axis)
     return expand_dims(found, axis=tuple(shown.index(a) for a in missing))
+
+
+def _product(left: Value, term: str, right: Value, other: str, kept: str) -> Value:
+    """The contraction of two operands to the letters that are kept: by a matrix product where it is one."""
+    if len(term) < len(other):
+        left, term, right, other = right, other, left, term
+    stack = [a for a in kept if a in term and a in other]
+    rows, columns = ([a for a in own if a in kept and a not in stack] for own in (term, other))
+    inner = [a for a in term if a in other and a not in kept]
+    if len(inner) == 1 and [*other] == inner and len(term) == len(rows) + 1:
+        if term[-1] == other:
+            return matmul(left, right)
+        if len(rows) == 1:
+            return matmul(right, left)
+    if len(rows) == len(columns) == len(inner) == 1 and len({*term, *other}) == len(stack) + 3:
+        if kept[-2:] == columns[0] + rows[0]:
+            left, term, right, other, rows, columns = right, other, left, term, columns, rows
+        stacked = matmul(
+            _ordered(left, term, [*stack, *rows, *inner]), _ordered(right, other, [*stack, *inner, *columns])
+        )
+        return _ordered(stacked, "".join([*stack, *rows, *columns]), kept)
+    return einsum(left, right, spec=f"{term},{other}->{kept}")
+
+
+def _ordered(x: Value, term: str, wanted: Iterable[str]) -> Value:
+    return transpose(x, axes=tuple(term.index(letter) for letter in wanted))
 
 
 def _is_outside(x: Value, axis: Axes, y: Value) -> bool:
@@ -128,14 +148,14 @@ def _adds_columns(a: Value, b: Value, axis: Axes, result: TensorType, keepdims: 
 def _rows_added(a: Value, b: Value, axis: Axes, keepdims: bool) -> Value:
     if a.ndim == 2 and not keepdims:
         return matmul(total(a, axis=0), b)
-    found = matmul(total(a, axis=a.ndim - 2, keepdims=True), b)
+    found = matmul(expand_dims(total(a, axis=a.ndim - 2), axis=a.ndim - 2), b)
     return found if keepdims else squeeze(found, axis=axis)
 
 
 def _columns_added(a: Value, b: Value, axis: Axes, keepdims: bool) -> Value:
     if b.ndim == 2 and not keepdims:
         return matmul(a, total(b, axis=1))
-    found = matmul(a, total(b, axis=b.ndim - 1, keepdims=True))
+    found = matmul(a, expand_dims(total(b, axis=b.ndim - 1), axis=b.ndim - 1))
     return found if keepdims else squeeze(found, axis=axis)
 
 
@@ -156,6 +176,103 @@ _SUMS_OF_MATRICES = (
         _columns_added,
         when=_adds_columns,
         example={**_STACK, "axis": (2,)},
+    ),
+)
+
+
+def _is_shared(a: Value, v: Value, axis: Axes, column: Axes) -> bool:
+    """Whether each matrix of a stack is for many vectors: those along axes in front of the stack's own."""
+    front = v.ndim - (a.ndim - 1)
+    if column != (v.ndim,) or axis != column or a.ndim < 2:
+        return False
+    return (front == 1 or (front > 0 and a.ndim == 2)) and a.shape[:-2] == v.shape[front:-1]
+
+
+def _on_all(a: Value, v: Value) -> Value:
+    """The vectors as the rows of matrices."""
+    if a.ndim == 2:
+        return matmul(v, transpose(a, axes=(1, 0)))
+    front, stack, row, inner = "a", ascii_lowercase[3 : v.ndim + 1], "b", "c"
+    return _product(v, front + stack + inner, a, stack + row + inner, front + stack + row)
+
+
+def _is_matrix_product(x: Value) -> bool:
+    """Whether a value is a matrix product, its axes in whatever order."""
+    while x.node.op is transpose:
+        x = x.builder.value(x.builder.operands(x.node)[0])
+    return x.node.op is matmul
+
+
+def _are_products(x: Value, y: Value, axis: Axes) -> bool:
+    """Whether two terms are products, so that their roundings are in the sum anyway, and one is of matrices."""
+    matrices = [_is_matrix_product(term) for term in (x, y)]
+    rounded = all(is_one or term.node.op is OPS["mul"] for term, is_one in zip((x, y), matrices, strict=True))
+    return any(matrices) and rounded and x.shape == y.shape and bool(axis)
+
+
+def _made(name: str) -> Callable[[Builder], Value]:
+    def sample(builder: Builder) -> Value:
+        matrix = TensorType("float64", (3, 3))
+        return matmul(builder.input(name, matrix), builder.input(f"{name}_2", matrix))
+
+    return sample
+
+
+_TERMS = {"x": _made("x"), "y": _made("y"), "axis": (1,), "keepdims": False}
+
+_SUMS_OF_TERMS = (
+    Rule(
+        "sum_of_added_products",
+        total(once(x + y), axis=axis, keepdims=keepdims),
+        total(x, axis=axis, keepdims=keepdims) + total(y, axis=axis, keepdims=keepdims),
+        when=_are_products,
+        example=_TERMS,
+    ),
+    Rule(
+        "sum_of_subtracted_products",
+        total(once(x - y), axis=axis, keepdims=keepdims),
+        total(x, axis=axis, keepdims=keepdims) - total(y, axis=axis, keepdims=keepdims),
+        when=_are_products,
+        example=_TERMS,
+    ),
+    Rule(
+        "sum_of_transpose",
+        total(once(transpose(x, axes=axes)), axis=axis, keepdims=False),
+        lambda x, axes, axis: _sum_before_transpose(x, axes, axis),
+        example={"axes": (1, 0), "axis": (0,)},
+    ),
+)
+
+
+def _sum_before_transpose(x: Value, axes: Axes, axis: Axes) -> Value:
+    gone = {axes[place] for place in axis}
+    left = [place for place in range(x.ndim) if place not in gone]
+    order = tuple(left.index(place) for place in axes if place not in gone)
+    return transpose(total(x, axis=tuple(sorted(gone))), axes=order)
+
+
+_COLUMNS = {
+    "a": TensorType("float64", (2, 3, 4)),
+    "v": TensorType("float64", (5, 2, 4)),
+    "column": (3,),
+    "axis": (3,),
+}
+each = var("v", FLOAT)
+
+_STACKS = (
+    Rule(
+        "sum_of_outer_products",
+        total(once(matmul(a, b)), axis=axis, keepdims=keepdims),
+        lambda a, b, axis, keepdims: _contracted(a, b, axis, keepdims),
+        when=lambda a, b, axis: _is_stack(a, b) and a.shape[-1] == 1 and _pays(a, b, axis),
+        example={"a": TensorType("float64", (4, 2, 1)), "b": TensorType("float64", (4, 1, 5)), "axis": (0,)},
+    ),
+    Rule(
+        "matrix_on_columns",
+        squeeze(once(matmul(a, expand_dims(each, axis=column))), axis=axis),
+        lambda a, v: _on_all(a, v),
+        when=lambda a, v, axis, column: _is_shared(a, v, axis, column),
+        example=_COLUMNS,
     ),
 )
 
@@ -209,4 +326,4 @@ _CHAINS = (
     ),
 )
 
-CONTRACTIONS: tuple[Rule, ...] = (*_SUMS, *_SUMS_OF_MATRICES, *_CHAINS)
+CONTRACTIONS: tuple[Rule, ...] = (*_SUMS, *_SUMS_OF_TERMS, *_STACKS, *_SUMS_OF_MATRICES, *_CHAINS)

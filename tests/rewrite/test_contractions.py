@@ -18,7 +18,7 @@ from graphc.value import Value
 from tests.evaluate import evaluate
 
 total = OPS["sum"]
-SIZES = {"A": "M, N", "B": "M, N", "S": "L, M, N", "u": "M", "v": "N"}
+SIZES = {"A": "M, N", "B": "M, N", "S": "L, M, N", "W": "M, K, N", "u": "M", "v": "N"}
 
 
 def body(formula: str, sizes: Mapping[str, str] = SIZES) -> str:
@@ -43,16 +43,27 @@ def body(formula: str, sizes: Mapping[str, str] = SIZES) -> str:
         ("sum(S * A, axis=0)", "np.sum(S, axis=0) * A"),
         ("sum(S * A, axis=2)", "np.einsum('abc,bc->ab', S, A)"),
         ("sum(S * u[:, None], axis=1)", "np.einsum('abc,b->ac', S, u, optimize=True)"),
-        ("sum(A[:, :, None] * B[:, None, :], axis=0)", "np.einsum('ab,ac->bc', A, B, optimize=True)"),
+        ("sum(A[:, :, None] * B[:, None, :], axis=0)", "np.dot(A.T, B)"),
+        # One factor has the summed axis alone, but not the other all of the rest.
+        ("sum(A[:, :, None] * B[:, None, :], axis=1)", "np.sum(A[..., None] * B[:, None], axis=1)"),
+        ("(A @ S[..., None])[..., 0]", "S @ A.T"),
+        ("(W @ S[..., None])[..., 0]", "np.swapaxes(np.swapaxes(S, 0, 1) @ np.swapaxes(W, -2, -1), 0, 1)"),
+        ("(W @ A[..., None])[..., 0]", "np.squeeze(W @ A[..., None], axis=2)"),
+        ("sum(S[:, :, :, None] @ S[:, :, None], axis=0)", "np.transpose(S, (1, 2, 0)) @ np.swapaxes(S, 0, 1)"),
+        ("sum(S[:, :, :, None] @ S[:, :, None], axis=1)", "np.swapaxes(S, -2, -1) @ S"),
         ("sum(A * u[:, None], axis=1)", "np.sum(A, axis=1) * u"),
         ("sum(A * u[:, None], axis=1, keepdims=True)", "np.sum(A, axis=1, keepdims=True) * u[:, None]"),
         ("sum(v * v)", "v @ v"),
         ("sum(A * B)", "np.vdot(A, B)"),
         ("sum((A @ B.T), axis=0)", "np.sum(A, axis=0) @ B.T"),
-        ("sum((A @ B.T), axis=1)", "A @ np.sum(B.T, axis=1)"),
-        ("sum(A.T @ S, axis=1)", "np.sum(A.T, axis=0) @ S"),
+        ("sum((A @ B.T), axis=1)", "A @ np.sum(B, axis=0)"),
+        ("sum(A.T @ S, axis=1)", "np.sum(A, axis=1) @ S"),
         ("sum(S @ A.T, axis=1, keepdims=True)", "np.sum(S, axis=1, keepdims=True) @ A.T"),
         ("sum(S @ A.T, axis=1)", "np.squeeze(np.sum(S, axis=1, keepdims=True) @ A.T, axis=1)"),
+        ("sum(transpose(S, (2, 0, 1)), axis=1)", "np.sum(S, axis=0).T"),
+        ("sum(A @ A.T + A @ B.T, axis=0)", "sum_1 @ A.T + sum_1 @ B.T"),
+        ("sum(A @ A.T - A @ B.T, axis=1)", "A @ np.sum(A, axis=0) - A @ np.sum(B, axis=0)"),
+        ("sum(A - A @ B.T @ A, axis=0)", "np.sum(A - A @ B.T @ A, axis=0)"),
         ("(A @ B.T) @ u", "A @ (B.T @ u)"),
         ("u @ (A @ B.T)", "u @ A @ B.T"),
         ("A.T @ (u[:, None] * v)", "(A.T @ u)[:, None] * v"),
