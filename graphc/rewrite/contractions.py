@@ -82,8 +82,6 @@ def _product(left: Value, term: str, right: Value, other: str, kept: str) -> Val
         if len(rows) == 1:
             return matmul(right, left)
     if len(rows) == len(columns) == len(inner) == 1 and len({*term, *other}) == len(stack) + 3:
-        if kept[-2:] == columns[0] + rows[0]:
-            left, term, right, other, rows, columns = right, other, left, term, columns, rows
         stacked = matmul(
             _ordered(left, term, [*stack, *rows, *inner]), _ordered(right, other, [*stack, *inner, *columns])
         )
@@ -185,7 +183,7 @@ def _is_shared(a: Value, v: Value, axis: Axes, column: Axes) -> bool:
     front = v.ndim - (a.ndim - 1)
     if column != (v.ndim,) or axis != column or a.ndim < 2:
         return False
-    return (front == 1 or (front > 0 and a.ndim == 2)) and a.shape[:-2] == v.shape[front:-1]
+    return front == 1 or (front > 0 and a.ndim == 2)
 
 
 def _on_all(a: Value, v: Value) -> Value:

@@ -43,7 +43,7 @@ def _kept_axes(x: Value, items: Items) -> Axes | None:
 
 def _single_axes(x: Value, items: Items) -> Axes | None:
     """The axes of size 1 that ``x[:, 0]`` takes out; None when it does more, or nothing."""
-    if None in items or len(items) != x.ndim:
+    if len(items) != x.ndim:
         return None
     taken = tuple(place for place, item in enumerate(items) if not isinstance(item, Slice))
     single = all(

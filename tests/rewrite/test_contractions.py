@@ -46,8 +46,12 @@ def body(formula: str, sizes: Mapping[str, str] = SIZES) -> str:
         ("sum(A[:, :, None] * B[:, None, :], axis=0)", "np.dot(A.T, B)"),
         # One factor has the summed axis alone, but not the other all of the rest.
         ("sum(A[:, :, None] * B[:, None, :], axis=1)", "np.sum(A[..., None] * B[:, None], axis=1)"),
+        ("sum(A[:, None] * B[:, :, None], axis=0)", "np.dot(B.T, A)"),
+        ("sum(A * v)", "np.einsum('ab,b->', A, v, optimize=True)[()]"),
+        ("sum(S[..., None] * B.T, axis=(0, 2))", "np.einsum('abc,cd->bd', S, B.T, optimize=True)"),
         ("(A @ S[..., None])[..., 0]", "S @ A.T"),
         ("(W @ S[..., None])[..., 0]", "np.swapaxes(np.swapaxes(S, 0, 1) @ np.swapaxes(W, -2, -1), 0, 1)"),
+        ("(W[:1] @ S[..., None])[..., 0]", "np.swapaxes(np.swapaxes(S, 0, 1) @ np.swapaxes(W[:1], -2, -1), 0, 1)"),
         ("(W @ A[..., None])[..., 0]", "np.squeeze(W @ A[..., None], axis=2)"),
         ("sum(S[:, :, :, None] @ S[:, :, None], axis=0)", "np.transpose(S, (1, 2, 0)) @ np.swapaxes(S, 0, 1)"),
         ("sum(S[:, :, :, None] @ S[:, :, None], axis=1)", "np.swapaxes(S, -2, -1) @ S"),
@@ -95,6 +99,7 @@ def test_a_chain_is_reordered_where_the_order_is_certain(rows: str, columns: str
         ("sum(tanh(A) * B)", "np.sum(np.tanh(A) * B)"),
         ("sum((A - B) ** 2)", "np.sum(np.square(A - B))"),
         ("sum(A * (B > 0), axis=1)", "np.sum(A * (B > 0.0), axis=1)"),
+        ("sum(A * B + A * v, axis=0)", "np.sum(A * B + A * v, axis=0)"),
         ("prod(A * B, axis=1)", "np.prod(A * B, axis=1)"),
     ],
 )
@@ -131,3 +136,19 @@ def test_broadcast_factors_keep_values(left: tuple[int, ...], right: tuple[int, 
     point = {"x": rng.normal(size=left), "y": rng.normal(size=right)}
     after = rewrite(graph, CONTRACTIONS).graph
     np.testing.assert_allclose(evaluate(after, point)["f"], evaluate(graph, point)["f"], rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("C[:, 0]", "np.squeeze(C, axis=1)"),
+        ("A[:, 0]", "A[:, 0]"),
+        ("C[1:, 0]", "C[1:, 0]"),
+        ("C[None, :, 0]", "C[None, :, 0]"),
+        ("transpose(A[:, :, None], (0, 2, 1))", "A[:, None]"),
+        ("transpose(D[:, :, None], (1, 2, 0))", "np.transpose(D[..., None], (1, 2, 0))"),
+    ],
+)
+def test_axes_of_one_element_are_taken_out_and_put_in(formula: str, expected: str) -> None:
+    """Also where indexing and transposes do it."""
+    assert body(formula, {"A": "M, N", "C": "M, 1", "D": "M, M"}) == expected
