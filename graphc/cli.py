@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, TypeVar, Unpack
 
 import click
 
-from graphc.loading import Target, cannot_write, compiled, guarded, load, print_diagnostics, source_of, status
+from graphc.loading import (
+    Target,
+    cannot_write,
+    compiled,
+    guarded,
+    load,
+    print_diagnostics,
+    sizes_of,
+    source_of,
+    status,
+)
 
 if TYPE_CHECKING:
     from graphc.backends.dot import Drawn, Look, Style
@@ -113,6 +123,9 @@ _OF = click.option(
 )
 _SIZE = click.option(
     "--size", "sizes", metavar="N=10", multiple=True, help="A number for a free size; may be repeated."
+)
+_NUMBERS = click.option(
+    "--sizes", "--size", "numbers", metavar="N=256", multiple=True, help="With --cost: numbers for free sizes."
 )
 _OPTIMIZER = click.option(
     "--optimizer",
@@ -251,6 +264,8 @@ def compile_(
 @click.option("--simplified", is_flag=True, help="With --maths: what comes out in the end, as the module computes it.")
 @click.option("--latex", is_flag=True, help="With --maths: as LaTeX.")
 @_AT
+@click.option("--cost", is_flag=True, help="Arithmetic, bytes moved and peak memory, by line and by function.")
+@_NUMBERS
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show(
     file: str | None,
@@ -262,6 +277,8 @@ def show(
     simplified: bool,
     latex: bool,
     at: Sequence[str],
+    cost: bool,
+    numbers: Sequence[str],
     as_json: bool,
     **target: Unpack[Target],
 ) -> None:
@@ -275,14 +292,20 @@ def show(
       graphc show model.gc --rewrites                     what the compiler repaired and simplified
       graphc show -e "(x + y) * z" --maths --at x=2,y=3,z=4
       graphc show model.gc --maths --simplified --latex
+      graphc show model.gc --cost --sizes N=256           what it computes and holds
     """
-    if graph is None and not rewrites and not maths:
+    if numbers and not cost:
+        raise click.UsageError("--sizes are of a cost, expected them with --cost")
+    if graph is None and not rewrites and not maths and not cost:
         target["no_gradient"] = True
     model = load(file, expression, output_format, target)
     if maths:
         _need_gradient(model, "--maths")
         derivation = _derivation(model, at, simplified)
         click.echo(derivation.latex if latex else derivation.text)
+        return
+    if cost:
+        guarded(lambda: _show_cost(model, sizes_of(numbers), as_json), output_format)
         return
     if rewrites:
         _show_rewrites(model, as_json)
@@ -310,6 +333,11 @@ def _show_rewrites(model: Model, as_json: bool) -> None:
     widths = {key: max((len(row[key]) for row in rows), default=0) for key in ("rule", "place", "fails")}
     lines = ["  ".join(row[key].ljust(width) for key, width in widths.items()).rstrip() for row in rows]
     click.echo(json.dumps(rows, indent=1) if as_json else "\n".join(lines) or "no rule fired")
+
+
+def _show_cost(model: Model, sizes: dict[str, int], as_json: bool) -> None:
+    found = model.cost(sizes)
+    click.echo(json.dumps(found.data(), indent=1, ensure_ascii=False) if as_json else str(found))
 
 
 def _chosen_graph(model: Model, name: str | None) -> Graph:
