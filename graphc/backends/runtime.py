@@ -58,8 +58,10 @@ def _erf(x: NDArray[Any]) -> Any:
 
 def _shifted(x: NDArray[Any], axis: int | tuple[int, ...]) -> tuple[Any, Any]:
     """``(x - m, m)`` with m the maximum along the axis where that is finite, else 0: exp(x - m) never overflows."""
-    largest = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-    largest = np.where(np.isfinite(largest), largest, 0.0)
+    largest = x.max(axis=axis, keepdims=True, initial=-np.inf)
+    finite = np.isfinite(largest)
+    if not finite.all():
+        largest = np.where(finite, largest, 0.0)
     return x - largest, largest
 
 
@@ -67,20 +69,23 @@ def _logsumexp(x: NDArray[Any], axis: int | tuple[int, ...], keepdims: bool = Fa
     """log(sum(exp(x))) along an axis; the maximum is taken out, so nothing overflows. Of nothing it is -inf."""
     shifted, largest = _shifted(x, axis)
     with np.errstate(divide="ignore"):
-        result = np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True)) + largest
+        result = np.log(np.exp(shifted, out=shifted).sum(axis=axis, keepdims=True)) + largest
     return result if keepdims else np.squeeze(result, axis=axis)[()]
 
 
 def _softmax(x: NDArray[Any], axis: int | tuple[int, ...]) -> Any:
     """exp(x) / sum(exp(x)) along an axis; the maximum is taken out, so nothing overflows."""
-    e = np.exp(_shifted(x, axis)[0])
-    return e / np.sum(e, axis=axis, keepdims=True)
+    result = _shifted(x, axis)[0]
+    np.exp(result, out=result)
+    result /= result.sum(axis=axis, keepdims=True)
+    return result
 
 
 def _log_softmax(x: NDArray[Any], axis: int | tuple[int, ...]) -> Any:
     """log(softmax(x)) along an axis, exact where softmax underflows."""
-    shifted = _shifted(x, axis)[0]
-    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+    result = _shifted(x, axis)[0]
+    result -= np.log(np.exp(result).sum(axis=axis, keepdims=True))
+    return result
 
 
 def _exclusive_prod(x: NDArray[Any], axis: int) -> NDArray[Any]:

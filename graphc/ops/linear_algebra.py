@@ -11,7 +11,7 @@ from graphc.op import OPS, Op, OpCall, Sample, define
 from graphc.ops import batch_rules
 from graphc.ops.axes import Apart, described, unbroadcast
 from graphc.ops.operand_text import as_float
-from graphc.size import Size
+from graphc.size import Size, at_least
 from graphc.tensor_type import Shape, TensorType, broadcast_shapes, product, promote
 
 if TYPE_CHECKING:
@@ -68,7 +68,16 @@ def _matmul_text(c: OpCall, x: ast.expr, y: ast.expr) -> ast.expr:
         masks = [c.operand(p).dtype == "bool" for p in (0, 1)]
         whole = fill("np.int64", {})
         operands = [method(text, "astype", whole) if mask else text for text, mask in zip((x, y), masks, strict=True)]
-    return fill("x @ y", {"x": operands[0], "y": operands[1]})
+    return fill(_product(*(c.operand(p) for p in (0, 1))), {"x": operands[0], "y": operands[1]})
+
+
+def _product(x: TensorType, y: TensorType) -> str:
+    """How a product is written: of a column and a row, as the gradient for a batch of one is, ``@`` is slow.
+
+    NumPy's matmul has loops of its own for an inner size of 1; dot gives all matrices to the BLAS.
+    """
+    matrices = x.is_float and y.is_float and x.ndim == y.ndim == 2
+    return "np.dot(x, y)" if matrices and at_least(x.shape[1], 2) is not True else "x @ y"
 
 
 def _matmul_vjp(ct: Value, z: Value, x: Value, y: Value) -> tuple[Value, Value]:

@@ -113,25 +113,31 @@ def _arrays(function, table, given):
     floats = np.dtype("float64" if max(widths) == 8 else "float32") if widths else None
     arrays = {}
     sizes = {}
+    limited = []
     for name, value in given.items():
-        kind, shape = table[name][:2]
-        dtype = np.dtype(kind) if floats is None or kind[0] != "f" else floats
-        array = value if type(value) is np.ndarray else _array_of(function, table, name, value)
+        row = table[name]
+        dtype = floats if floats is not None and row[0][0] == "f" else np.dtype(row[0])
+        plain = type(value) is np.ndarray or isinstance(value, np.generic)
+        array = value if plain else _array_of(function, table, name, value)
         if array.dtype != dtype:
             array = _converted(function, table, name, array, dtype)
-        arrays[name] = array if array.ndim else array[()]
-        if array.shape != shape and not _fits(array.shape, shape, sizes):
-            raise ValueError(f"{function}(): {_misfit(table, arrays, name)}{_at(table[name][2])}")
-    for name, array in arrays.items():
+        found, shape = array.shape, row[1]
+        arrays[name] = array if found else array[()]
+        if found != shape and not _fits(found, shape, sizes):
+            raise ValueError(f"{function}(): {_misfit(table, arrays, name)}{_at(row[2])}")
+        if len(row) > 3:
+            limited.append(name)
+    for name in limited:
         for limit in table[name][3:]:
             below = sizes.get(limit, np.inf) if isinstance(limit, str) else limit
-            _in_range(function, name, array, below, table[name][2])
+            _in_range(function, name, arrays[name], below, table[name][2])
     return arrays
 
 
 def _in_range(function, name, index, below, place):
     """Labels or indices, when none of them is negative and all are below a size."""
-    if index.size and (index.min() < 0 or index.max() >= below):
+    # Read as unsigned, a negative number is beyond all others: one pass finds what is wrong at either end.
+    if index.size and index.view(f"u{index.itemsize}").max() >= min(below, 2 ** (8 * index.itemsize - 1)):
         wrong = index.min() if index.min() < 0 else index.max()
         expected = f"0 to {below - 1}" if below < np.inf else "at least 0"
         raise ValueError(f"{function}(): {name} holds {wrong}, expected {expected}{_at(place)}")

@@ -89,9 +89,9 @@ def backward(residuals, d_loss=1.0):
     d_logits = (np.exp(log_softmax_1) - np.eye(3, dtype=X.dtype)[y]) * (d_loss / N)
     # grad of logits = h @ W2  [training.gc:8]
     d_h = d_logits @ W2.T
-    d_W2 = h.T @ d_logits
+    d_W2 = np.dot(h.T, d_logits)
     # grad of h = relu(X @ W1)  [training.gc:7]
-    d_W1 = X.T @ (d_h * (h > 0.0))
+    d_W1 = np.dot(X.T, d_h * (h > 0.0))
     return {"W1": d_W1, "W2": d_W2}
 
 
@@ -113,9 +113,9 @@ def value_and_grad(params, X, y):
     d_logits = (np.exp(log_softmax_1) - one_hot_1) / N
     # grad of logits = h @ W2  [training.gc:8]
     d_h = d_logits @ W2.T
-    d_W2 = h.T @ d_logits
+    d_W2 = np.dot(h.T, d_logits)
     # grad of h = relu(X @ W1)  [training.gc:7]
-    d_W1 = X.T @ (d_h * (h > 0.0))
+    d_W1 = np.dot(X.T, d_h * (h > 0.0))
     return loss, {"W1": d_W1, "W2": d_W2}
 
 
@@ -151,9 +151,9 @@ def train_step(params, state, X, y):
     d_logits = (np.exp(log_softmax_1) - one_hot_1) / N
     # grad of logits = h @ W2  [training.gc:8]
     d_h = d_logits @ W2.T
-    d_W2 = h.T @ d_logits
+    d_W2 = np.dot(h.T, d_logits)
     # grad of h = relu(X @ W1)  [training.gc:7]
-    d_W1 = X.T @ (d_h * (h > 0.0))
+    d_W1 = np.dot(X.T, d_h * (h > 0.0))
     # step = steps_done + 1  [optimizer:1]
     step = steps_done + 1
     # lr = 0.01 * warmup(step, 100)  [optimizer:2]
@@ -244,25 +244,31 @@ def _arrays(function, table, given):
     floats = np.dtype("float64" if max(widths) == 8 else "float32") if widths else None
     arrays = {}
     sizes = {}
+    limited = []
     for name, value in given.items():
-        kind, shape = table[name][:2]
-        dtype = np.dtype(kind) if floats is None or kind[0] != "f" else floats
-        array = value if type(value) is np.ndarray else _array_of(function, table, name, value)
+        row = table[name]
+        dtype = floats if floats is not None and row[0][0] == "f" else np.dtype(row[0])
+        plain = type(value) is np.ndarray or isinstance(value, np.generic)
+        array = value if plain else _array_of(function, table, name, value)
         if array.dtype != dtype:
             array = _converted(function, table, name, array, dtype)
-        arrays[name] = array if array.ndim else array[()]
-        if array.shape != shape and not _fits(array.shape, shape, sizes):
-            raise ValueError(f"{function}(): {_misfit(table, arrays, name)}{_at(table[name][2])}")
-    for name, array in arrays.items():
+        found, shape = array.shape, row[1]
+        arrays[name] = array if found else array[()]
+        if found != shape and not _fits(found, shape, sizes):
+            raise ValueError(f"{function}(): {_misfit(table, arrays, name)}{_at(row[2])}")
+        if len(row) > 3:
+            limited.append(name)
+    for name in limited:
         for limit in table[name][3:]:
             below = sizes.get(limit, np.inf) if isinstance(limit, str) else limit
-            _in_range(function, name, array, below, table[name][2])
+            _in_range(function, name, arrays[name], below, table[name][2])
     return arrays
 
 
 def _in_range(function, name, index, below, place):
     """Labels or indices, when none of them is negative and all are below a size."""
-    if index.size and (index.min() < 0 or index.max() >= below):
+    # Read as unsigned, a negative number is beyond all others: one pass finds what is wrong at either end.
+    if index.size and index.view(f"u{index.itemsize}").max() >= min(below, 2 ** (8 * index.itemsize - 1)):
         wrong = index.min() if index.min() < 0 else index.max()
         expected = f"0 to {below - 1}" if below < np.inf else "at least 0"
         raise ValueError(f"{function}(): {name} holds {wrong}, expected {expected}{_at(place)}")
@@ -335,18 +341,23 @@ def _shaped(function, name, value, shape, dtype):
 
 def _shifted(x, axis):
     """``(x - m, m)`` with m the maximum along the axis where that is finite, else 0: exp(x - m) never overflows."""
-    largest = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
-    largest = np.where(np.isfinite(largest), largest, 0.0)
+    largest = x.max(axis=axis, keepdims=True, initial=-np.inf)
+    finite = np.isfinite(largest)
+    if not finite.all():
+        largest = np.where(finite, largest, 0.0)
     return x - largest, largest
 
 
 def _softmax(x, axis):
     """exp(x) / sum(exp(x)) along an axis; the maximum is taken out, so nothing overflows."""
-    e = np.exp(_shifted(x, axis)[0])
-    return e / np.sum(e, axis=axis, keepdims=True)
+    result = _shifted(x, axis)[0]
+    np.exp(result, out=result)
+    result /= result.sum(axis=axis, keepdims=True)
+    return result
 
 
 def _log_softmax(x, axis):
     """log(softmax(x)) along an axis, exact where softmax underflows."""
-    shifted = _shifted(x, axis)[0]
-    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+    result = _shifted(x, axis)[0]
+    result -= np.log(np.exp(result).sum(axis=axis, keepdims=True))
+    return result

@@ -1,0 +1,85 @@
+"""Who takes part: graphc's generated module, NumPy by hand, and the peers; each gives the call that is timed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import util
+from pathlib import Path
+from types import ModuleType
+
+import graphc
+from tests.benchmarks import frameworks
+from tests.benchmarks.case import Arrays, Call, Case, Result
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to compute.
+
+    Attributes
+    ----------
+    call : callable
+        ``call(case, variables, data)``.
+    needs : str
+        The package without which it cannot take part.
+    exact : bool
+        Whether its results are those of the case.
+    """
+
+    call: Callable[[Case, Arrays, Arrays], Call]
+    needs: str = "numpy"
+    exact: bool = True
+
+
+def _module(case: Case, folder: str) -> ModuleType:
+    """The generated module, imported from a file as its users do."""
+    path = Path(folder) / "generated.py"
+    graphc.compile(case.model, dtype=case.dtype, optimizer=case.optimizer or None).write(path)
+    spec = util.spec_from_file_location("generated", path)
+    assert spec is not None and spec.loader is not None
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _generated(case: Case, variables: Arrays, data: Arrays) -> Call:
+    with tempfile.TemporaryDirectory() as folder:
+        module = _module(case, folder)
+    if not hasattr(module, "init_params"):
+        return lambda: module.value_and_grad(**variables, **data)  # type: ignore[no-any-return]
+    if not case.optimizer:
+        return lambda: module.value_and_grad(variables, **data)  # type: ignore[no-any-return]
+
+    def advance(state: tuple[Arrays, Arrays], done: int) -> tuple[Result, tuple[Arrays, Arrays]]:
+        params, remembered, loss = module.train_step(*state, **data)
+        return (loss, params), (params, remembered)
+
+    return frameworks.steps_of_training((variables, module.init_state(variables)), advance)
+
+
+def _products(case: Case, variables: Arrays, data: Arrays) -> Call:
+    assert case.products is not None
+    return case.products(variables, data)
+
+
+CONTENDERS: Mapping[str, Contender] = {
+    "graphc": Contender(_generated),
+    "numpy": Contender(lambda case, variables, data: case.by_hand(variables, data)),
+    "products": Contender(_products, exact=False),
+    "jax": Contender(frameworks.jax_call, "jax"),
+    "torch": Contender(frameworks.torch_call, "torch"),
+    "torch.compile": Contender(frameworks.torch_compiled_call, "torch"),
+    "autograd": Contender(frameworks.autograd_call, "autograd"),
+}
+"""By the names of the table's columns."""
+
+
+def takes_part(name: str, case: Case) -> bool:
+    """Whether a contender can compute a case here."""
+    if name == "products" and case.products is None:
+        return False
+    if name == "autograd" and case.optimizer:
+        return False
+    return util.find_spec(CONTENDERS[name].needs) is not None
