@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from graphc.backends.numpy_function import Scope, array_texts, dict_lines, leaf_texts, model_lines, statement_lines
 from graphc.backends.numpy_layout import INDENT, WIDTH, filled_lines, joined_lines, quoted
 from graphc.backends.numpy_sizes import Leaf, plain_sizes
-from graphc.backends.numpy_statements import Body, Spelling
+from graphc.backends.numpy_spelling import Spelling
+from graphc.backends.numpy_statements import Body
 from graphc.numpy_text import float_dtype, literal
 from graphc.partition import Split
 

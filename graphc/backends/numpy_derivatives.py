@@ -10,7 +10,7 @@ from graphc.backends.numpy_function import Direction, EntryFunction, Scope
 from graphc.backends.numpy_header import literal_text
 from graphc.backends.numpy_layout import INDENT, WIDTH, expression_lines, filled_lines, quoted
 from graphc.backends.numpy_names import Names
-from graphc.backends.numpy_statements import Spelling
+from graphc.backends.numpy_spelling import Spelling
 from graphc.graph import Node
 from graphc.partition import reached
 from graphc.products import Derivative, Layout

@@ -14,7 +14,7 @@ from graphc.backends.numpy_header import function_docstring
 from graphc.backends.numpy_layout import INDENT, WIDTH, joined_lines, quoted
 from graphc.backends.numpy_names import Names
 from graphc.backends.numpy_sizes import Leaf, linear_in, plain_sizes
-from graphc.backends.numpy_statements import Spelling
+from graphc.backends.numpy_spelling import Spelling
 from graphc.graph import Node
 from graphc.numpy_text import literal
 from graphc.size import Size, size_names

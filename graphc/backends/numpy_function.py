@@ -21,7 +21,8 @@ from graphc.backends.numpy_sizes import (
     place_text,
     plain_sizes,
 )
-from graphc.backends.numpy_statements import Body, Checks, Spelling
+from graphc.backends.numpy_spelling import Spelling
+from graphc.backends.numpy_statements import Body, Checks
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.graph import Graph, Node
@@ -318,9 +319,8 @@ def statement_lines(statements: Iterable[Written], spelling: Spelling, indent: s
 
 
 def _assignment_lines(statement: Statement, spelling: Spelling, indent: str) -> list[str]:
-    line = f"{indent}{statement.target} = {spelling.filled(statement.text)}"
-    start = f"{statement.target} = "
-    lines = [line] if len(line) <= WIDTH else expression_lines(start, statement.value, spelling, indent)
+    line = f"{indent}{statement.start}{spelling.filled(statement.text)}"
+    lines = [line] if len(line) <= WIDTH else expression_lines(statement.start, statement.value, spelling, indent)
     also = f"  # also {', '.join(statement.also)}" if statement.also else ""
     if len(lines[-1]) + len(also) <= COMMENT_WIDTH:
         return [*lines[:-1], lines[-1] + also]

@@ -10,7 +10,7 @@ from graphc.autodiff import carries_cotangent
 from graphc.backends.numpy_function import declared_place
 from graphc.backends.numpy_indices import entry_limits
 from graphc.backends.numpy_layout import INDENT, WIDTH, filled_lines, joined_lines, printable, quoted
-from graphc.backends.numpy_statements import Spelling
+from graphc.backends.numpy_spelling import Spelling
 from graphc.graph import Graph, Node
 from graphc.numpy_text import literal
 from graphc.op import OPS, Conventions

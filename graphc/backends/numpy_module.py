@@ -32,7 +32,7 @@ from graphc.backends.numpy_header import (
 from graphc.backends.numpy_layout import expression_lines, joined_lines
 from graphc.backends.numpy_names import USED_BUILTINS, Names
 from graphc.backends.numpy_runtime import copied_functions, runtime_names
-from graphc.backends.numpy_statements import Spelling
+from graphc.backends.numpy_spelling import Spelling
 from graphc.backends.numpy_training import TRAINING_NAMES, state_table, training_functions
 from graphc.collector import collector_paused
 from graphc.diagnostics import Diagnostic

@@ -46,13 +46,22 @@ class Scan:
 
 @dataclass(frozen=True)
 class Statement:
-    """An assignment, with its text, the model lines that it comes from, and other names that the model has for it."""
+    """An assignment, with its text, the model lines that it comes from, and other names that the model has for it.
+
+    With another ``operator`` it changes its target; without any, the value is a call that does.
+    """
 
     target: str
     value: ast.expr
     text: str
     comment: Comment
     also: tuple[str, ...] = ()
+    operator: str = "="
+
+    @property
+    def start(self) -> str:
+        """What stands before the value."""
+        return f"{self.target} {self.operator} " if self.operator else ""
 
 
 @dataclass(frozen=True)
@@ -158,7 +167,7 @@ def _mentions(value: ast.expr, name: str) -> bool:
 def _reads(statement: Written, name: str) -> bool:
     if isinstance(statement, Loop):
         return any(_reads(inner, name) for inner in statement.body)
-    return _mentions(statement.value, name)
+    return _mentions(statement.value, name) or (statement.operator != "=" and _writes(statement, name))
 
 
 def _writes(statement: Written, name: str) -> bool:

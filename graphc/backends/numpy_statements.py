@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol, cast
 
 from graphc.backends.numpy_expressions import as_strong, is_array, op_text, shared_parts
+from graphc.backends.numpy_in_place import Update, is_large, is_new, update
 from graphc.backends.numpy_indices import RangeCheck
-from graphc.backends.numpy_layout import WIDTH, quoted
+from graphc.backends.numpy_layout import WIDTH
 from graphc.backends.numpy_names import Names
 from graphc.backends.numpy_scan import (
     Comment,
@@ -27,7 +26,7 @@ from graphc.backends.numpy_scan import (
     updates,
 )
 from graphc.graph import Graph, Node
-from graphc.numpy_text import FLOAT, SIZE, method, subscript, with_part
+from graphc.numpy_text import method, subscript, with_part
 from graphc.op import OPS
 from graphc.ops.operand_text import is_literal
 from graphc.size import at_least
@@ -52,45 +51,10 @@ class Comments(Protocol):
 Checks = Mapping[Node, tuple[RangeCheck, ...]]
 
 
-@dataclass
-class Spelling:
-    """Expressions as text: placeholders of sizes and of the float type get what they are called in one function.
-
-    ``used_sizes`` and ``used_float`` tell afterwards what the text needs.
-    """
-
-    sizes: Mapping[str, str]
-    float_text: str
-    used_sizes: dict[str, None] = field(default_factory=dict)
-    used_float: bool = False
-
-    def __call__(self, value: ast.expr) -> str:
-        """The text of an expression."""
-        return self.filled(ast.unparse(value))
-
-    def filled(self, text: str) -> str:
-        """The text of an expression, from a text with placeholders."""
-        return _PLACEHOLDER.sub(self._spelled, text)
-
-    def _spelled(self, match: re.Match[str]) -> str:
-        if match["text"]:
-            # In double quotes as everywhere else in the module; what it says is no placeholder.
-            return quoted(ast.literal_eval(match["text"]))
-        if match["size"] is None:
-            self.used_float = True
-            # np.float64 makes scalars itself.
-            return self.float_text + (match["type"] or "" if self.float_text.endswith("dtype") else "")
-        self.used_sizes[match["size"]] = None
-        return self.sizes[match["size"]]
-
-
 # As arguments these are checked: without axes they are NumPy scalars, which nobody can change.
 _GIVEN = (OPS["input"], OPS["param"])
 _REPEATING = (OPS["broadcast_to"], OPS["windows"])
 """Views in which one element of memory may be several of the result: not to be written to."""
-
-_TEXT = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
-_PLACEHOLDER = re.compile(rf"(?P<text>{_TEXT})|{SIZE}(?P<size>\w+)|{FLOAT}(?P<type>\.type\b)?")
 
 
 class Body:
@@ -239,10 +203,61 @@ class Body:
         if node in self._repeating:
             value = self._once(node, value)
             text = ast.unparse(value)
-        target = target or self.names.number(stem)
-        self.statements.append(Statement(target, value, text, self.comment(node), self._also.get(node, ())))
+        target = self._assign_in_place(node, target, value)
+        if target is None:
+            target = self._targets.get(node) or self.names.number(stem)
+            self.statements.append(Statement(target, value, text, self.comment(node), self._also.get(node, ())))
         self.texts[node] = ast.Name(target, ast.Load())
         self._inline.pop(node, None)
+
+    def _assign_in_place(self, node: Node, target: str | None, value: ast.expr) -> str | None:
+        """Compute a large array in as few arrays as may be, and give its name; None where one expression does it.
+
+        From its end inwards the expression is taken apart as long as one operand is an array that nobody else needs:
+        a part of the expression, or a variable that is read for the last time and is not the user's.
+        """
+        if not is_large(node) or node in self._checks:
+            return None
+        inner, part, way = node, value, list[tuple[Node, ast.expr, Node]]()
+        while not isinstance(part, ast.Name) and (operand := self._spent(inner, part, variables=target is None)):
+            way.insert(0, (inner, part, operand))
+            inner, part = operand, self.texts[operand]
+        if not is_new(inner) or not any(self._update(*step, "").saves for step in way):
+            return None
+        comment = self.comment(node)
+        if isinstance(part, ast.Name):
+            name = part.id
+        else:
+            name = target or self.names.number(node.op.name)
+            self.statements.append(Statement(name, part, ast.unparse(part), comment, self._also.get(node, ())))
+        for found in (self._update(*step, name) for step in way):
+            text = ast.unparse(found.value)
+            self.statements.append(Statement(name, found.value, text, comment, operator=found.operator))
+        return name
+
+    def _spent(self, node: Node, value: ast.expr, *, variables: bool) -> Node | None:
+        """The operand in whose memory an elementwise node may be computed; a variable only if it may be."""
+        for operand in self.graph.operands(node) if is_new(node) else ():
+            text = self.texts[operand]
+            if operand.type != node.type or not is_new(operand) or self._uses(operand) > 1:
+                continue
+            if operand not in self._inline and not (variables and self._is_own_variable(operand)):
+                continue
+            if update(value, text, "", same_shape=True):
+                return operand
+        return None
+
+    def _is_own_variable(self, node: Node) -> bool:
+        """Whether a node is a variable of this function that the model has no name for."""
+        users = any(name in self._user_names for name in self.graph.names.get(node, ()))
+        return isinstance(self.texts[node], ast.Name) and node not in self._leaves and not users
+
+    def _update(self, node: Node, value: ast.expr, operand: Node, target: str) -> Update:
+        """The statement that makes what an array holds, an operand of a node, into the node."""
+        same_shape = all(x.tensor.shape in ((), node.tensor.shape) for x in self.graph.operands(node))
+        found = update(value, self.texts[operand], target, same_shape=same_shape)
+        assert found is not None
+        return found
 
     def _name(self, operand: Node) -> None:
         """Assign what stood inside its user."""

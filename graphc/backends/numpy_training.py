@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from graphc.backends.numpy_function import EntryFunction, Scope
 from graphc.backends.numpy_header import function_docstring, shape_text
 from graphc.backends.numpy_layout import INDENT, joined_lines, quoted
-from graphc.backends.numpy_statements import Spelling
+from graphc.backends.numpy_spelling import Spelling
 from graphc.partition import reached
 from graphc.training_step import TrainingStep, entry_input
 

@@ -61,23 +61,21 @@ def _inner_error(x: TensorType, y: TensorType, inner: Size) -> TypeRuleError:
 
 
 def _matmul_text(c: OpCall, x: ast.expr, y: ast.expr) -> ast.expr:
-    """``x @ y``; integers beside floats are cast, because NumPy would make float64 of them, and of bools an or."""
+    """``x @ y``; integers beside floats are cast, because NumPy would make float64 of them, and of bools an or.
+
+    ``x.T`` by ``y``, as in the gradient for a batch, is for dot: of a batch of one NumPy's matmul has slow loops of
+    its own, where dot goes to the BLAS.
+    """
     if c.tensor.is_float:
         operands = [as_float(c, text, p) for p, text in enumerate((x, y))]
     else:
         masks = [c.operand(p).dtype == "bool" for p in (0, 1)]
         whole = fill("np.int64", {})
         operands = [method(text, "astype", whole) if mask else text for text, mask in zip((x, y), masks, strict=True)]
-    return fill(_product(*(c.operand(p) for p in (0, 1))), {"x": operands[0], "y": operands[1]})
-
-
-def _product(x: TensorType, y: TensorType) -> str:
-    """How a product is written: of a column and a row, as the gradient for a batch of one is, ``@`` is slow.
-
-    NumPy's matmul has loops of its own for an inner size of 1; dot gives all matrices to the BLAS.
-    """
-    matrices = x.is_float and y.is_float and x.ndim == y.ndim == 2
-    return "np.dot(x, y)" if matrices and at_least(x.shape[1], 2) is not True else "x @ y"
+    turned = isinstance(operands[0], ast.Attribute) and operands[0].attr == "T"
+    shallow = at_least(c.operand().shape[-1], 2) is not True
+    text = "np.dot(x, y)" if turned and shallow and c.tensor.is_float and c.operand(1).ndim == 2 else "x @ y"
+    return fill(text, {"x": operands[0], "y": operands[1]})
 
 
 def _matmul_vjp(ct: Value, z: Value, x: Value, y: Value) -> tuple[Value, Value]:

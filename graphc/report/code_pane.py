@@ -161,6 +161,10 @@ def _of_statements(run: _Run, nodes: Sequence[Node], places: _Places) -> list[li
 
 
 def _target(statement: ast.stmt) -> str:
-    if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-        return statement.targets[0].id
+    """The variable that a statement gives a value, also in place."""
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name), *_]) | ast.AugAssign(target=ast.Name(id=name)):
+            return name
+        case ast.Expr(value=ast.Call(keywords=[*_, ast.keyword(arg="out", value=ast.Name(id=name))])):
+            return name
     return ""

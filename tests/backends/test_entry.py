@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from graphc.backends.entry import _in_range
 from graphc.backends.numpy_module import emit_module
 from tests.backends.modules import module_of, program_of
 
@@ -150,3 +151,16 @@ def test_the_text_of_an_index_is_no_placeholder() -> None:
     assert m.f([3.0, 4.0], [9, 2]) == 4
     text = emit_module(program_of("x: Input[N]\ny: Input[M, int64]\nf: Output = sum(x[y - 1])\n", "size:N float:"))
     assert '"size:N float:.gc:3"' in text
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_indices_of_any_width_are_checked_at_both_ends(dtype: str) -> None:
+    extremes = np.iinfo(dtype)
+    index = np.array([[0, 4], [3, 2]], dtype)[:, ::-1]
+    assert _in_range("f", "k", index, 5, "") is index
+    assert _in_range("f", "k", np.array([0, extremes.max], dtype), np.inf, "").size == 2
+    for wrong, below, expected in ((-1, 5, "0 to 4"), (extremes.min, np.inf, "at least 0"), (5, 5, "0 to 4")):
+        with pytest.raises(ValueError, match=rf"f\(\): k holds {wrong}, expected {expected}"):
+            _in_range("f", "k", np.array([1, wrong], dtype), below, "")
+    with pytest.raises(ValueError, match="k holds -1, expected at least 0"):
+        _in_range("f", "k", np.dtype(dtype).type(-1), np.inf, "")
