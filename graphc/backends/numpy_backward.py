@@ -46,7 +46,14 @@ def backward_function(
     floats = [locals_[name] for name in residuals if given[name].tensor.is_float]
     spelling = Spelling(scope.sizes, f"{floats[0]}.dtype" if floats else "dtype")
     leaves = {**leaf_texts(graph, {**locals_, **arguments}), **array_texts(graph, scope.arrays)}
-    body = Body(graph, leaves, names, user_names=scope.user_names, comment=model_lines(graph, set(), scope.user_names))
+    body = Body(
+        graph,
+        leaves,
+        names,
+        user_names=scope.user_names,
+        comment=model_lines(graph, set(), scope.user_names),
+        blocks=scope.blocks,
+    )
     results = body.results({name: graph.outputs[f"d_{name}"] for name in variables})
     statements = statement_lines(body.statements, spelling)
     returned = dict_lines("return {", results, spelling)
