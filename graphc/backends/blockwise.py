@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-_BLOCK = 15_000
+_BLOCK = 16_000
 _WORK: dict[Any, Any] = {}
 
 

@@ -25,7 +25,7 @@ RUNTIME = "_blockwise"
 """The function that modules with regions have; it needs `STATE`."""
 STATE = (
     "# Elements of a block: few enough for the cache, and for memory that is not the system's to give.",
-    "_BLOCK = 15_000",
+    "_BLOCK = 16_000",
     "# Work arrays that no call is using.",
     "_WORK = {}",
 )

@@ -317,7 +317,9 @@ def statement_lines(statements: Iterable[Written], spelling: Spelling, indent: s
         if isinstance(statement, Loop):
             loop = [indent + spelling.filled(statement.text)]
             loop += statement_lines(statement.body, spelling, indent + INDENT)
-            lines += _apart(statement, loop, spelling, indent) if isinstance(statement, Function) else loop
+            if isinstance(statement, Function):
+                loop = _apart(statement, loop, spelling, indent)[not lines :]
+            lines += loop
         else:
             lines += _assignment_lines(statement, spelling, indent)
     return lines
