@@ -186,8 +186,8 @@ def test_an_error_in_a_block_leaves_the_module_usable() -> None:
 def test_results_are_kept_from_call_to_call() -> None:
     module = module_of(CHAIN)
     first, second = arrays(CHAIN, 20, seed=1), arrays(CHAIN, 20, seed=2)
-    value, gradients = module.value_and_grad(**first)
-    outputs, residuals = module.forward(**first)
+    _, gradients = module.value_and_grad(**first)
+    _, residuals = module.forward(**first)
     copies = {name: gradient.copy() for name, gradient in gradients.items()}
     module.value_and_grad(**second)
     module.forward(**second)
@@ -237,7 +237,7 @@ def test_memory_is_that_of_the_results() -> None:
     module, given = graphc.compile(CHAIN, optimize="speed").module, arrays(CHAIN, 200_000)
     tracemalloc.start()
     try:
-        value, gradients = module.value_and_grad(**given)  # type: ignore[attr-defined]
+        _, gradients = module.value_and_grad(**given)  # type: ignore[attr-defined]
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
