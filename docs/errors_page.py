@@ -142,6 +142,7 @@ def _shell_example(code: str, explanation: Explanation, names: dict[str, object]
 _MISSING: dict[str, Callable[[], contextlib.AbstractContextManager[object]]] = {
     "GC404": lambda: mock.patch.object(drawing, "layout_engine", lambda: None),
     "GC416": lambda: mock.patch.dict(sys.modules, {"pygments.lexers.python": None}),
+    "GC418": lambda: mock.patch.dict(sys.modules, {"pyarrow": None}),
 }
 
 

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from docs.pages import PAGES, SHOWN_PLOT
-from tests.docs.blocks import Page, blocks
+from tests.docs.blocks import Page, blocks, close_figures
 
 _METADATA = re.compile(r" *<metadata>.*?</metadata>\n", re.DOTALL)
 _SETTINGS = {"svg.hashsalt": "graphc", "savefig.pad_inches": 0.1, "font.size": 11}
@@ -31,8 +31,6 @@ def plot_pictures() -> dict[str, str]:
 
 def _saved(name: str, page: str, plots: list[str]) -> dict[str, str]:
     """The plots that the code of a page saves; it runs in a folder of its own."""
-    from matplotlib import pyplot
-
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         sys.path.insert(0, folder)
         run = Page(name)
@@ -40,6 +38,6 @@ def _saved(name: str, page: str, plots: list[str]) -> dict[str, str]:
             if block.language in ("gc", "console", "python"):
                 run.printed(block)
         sys.path.remove(folder)
-        pyplot.close("all")
+        close_figures()
         # The metadata has the date.
         return {plot: _METADATA.sub("", Path(plot).read_text(encoding="utf-8")) for plot in plots}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from graphc.matrices import hessian, jacobian, jacobian_sparsity, sparse_jacobian
     from graphc.optimizer import Optimizer
     from graphc.plotting import plot_activation, plot_decision_boundary, plot_fit, plot_losses, plot_surface
+    from graphc.training.estimators import GraphClassifier, GraphRegressor
     from graphc.training.fit import fit
     from graphc.vectorised import per_example_grad, vmap
 
@@ -38,6 +39,7 @@ _HOMES = {
     "matrices": ("hessian", "jacobian", "jacobian_sparsity", "sparse_jacobian"),
     "optimizer": ("Optimizer",),
     "plotting": ("plot_activation", "plot_decision_boundary", "plot_fit", "plot_losses", "plot_surface"),
+    "training.estimators": ("GraphClassifier", "GraphRegressor"),
     "training.fit": ("fit",),
     "vectorised": ("per_example_grad", "vmap"),
 }
@@ -45,6 +47,8 @@ _HOMES = {
 __all__ = [
     "Diagnostic",
     "Graph",
+    "GraphClassifier",
+    "GraphRegressor",
     "GraphcError",
     "GraphcWarning",
     "Model",

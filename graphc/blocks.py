@@ -13,9 +13,8 @@ from graphc.builder import Builder
 from graphc.graph import Node
 from graphc.op import OPS
 from graphc.ops.leaves import Array
-from graphc.partition import nominal
 from graphc.products import Derivative, Layout, Opened, by_variable
-from graphc.size import Size
+from graphc.size import Size, nominal
 from graphc.sparsity import Pattern
 from graphc.tensor_type import Shape, TensorType
 from graphc.value import Value

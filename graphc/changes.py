@@ -79,7 +79,7 @@ def change_by_firing(
         graph, guarded = joint.graph, len(first) + len(joint.guarded)
     graph = without_rules(graph)
     if not guarded < number <= guarded + len(rewrite(graph, SIMPLIFY).firings):
-        raise ValueError(f"expected the number of a rule that changed the graph, {number} is a guard or in a scan")
+        raise _no_change(number)
     return _firing(graph, SIMPLIFY, (), number - guarded, number)
 
 
@@ -108,6 +108,9 @@ def _firing(graph: Graph, rules: Sequence[Rule], protect: Sequence[Node], number
     before = rewrite(graph, rules, protect=protect, most=start)
     while len(before.firings) >= number:
         start -= 1
+        # Steps of scans are rewritten before the scan, however few rules may fire.
+        if start < 0:
+            raise _no_change(shown)
         before = rewrite(graph, rules, protect=protect, most=start)
     after = rewrite(graph, rules, protect=protect, most=start + 1)
     firing = after.firings[number - 1]
@@ -115,6 +118,10 @@ def _firing(graph: Graph, rules: Sequence[Rule], protect: Sequence[Node], number
     both = [node for node in graph.nodes if node in before.mapping and node in after.mapping]
     kept = _kept(before.graph, after.graph, [(before.mapping[node], after.mapping[node]) for node in both])
     return Change(before.graph, after.graph, kept, f"rewrite {shown}", firing, tuple(others))
+
+
+def _no_change(number: int) -> ValueError:
+    return ValueError(f"expected the number of a rule that changed the graph, {number} is a guard or in a scan")
 
 
 def _kept(before: Graph, after: Graph, pairs: Iterable[tuple[Node, Node]]) -> dict[Node, Node]:

@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, TypeVar, Unpack
 
 import click
 
-from graphc.loading import Target, cannot_write, compiled, guarded, load, print_diagnostics, source_of, status
+from graphc.loading import (
+    Target,
+    cannot_write,
+    compiled,
+    guarded,
+    load,
+    print_diagnostics,
+    sizes_of,
+    source_of,
+    status,
+)
 
 if TYPE_CHECKING:
     from graphc.backends.dot import Drawn, Look, Style
@@ -113,6 +123,9 @@ _OF = click.option(
 )
 _SIZE = click.option(
     "--size", "sizes", metavar="N=10", multiple=True, help="A number for a free size; may be repeated."
+)
+_NUMBERS = click.option(
+    "--sizes", "--size", "numbers", metavar="N=256", multiple=True, help="With --cost: numbers for free sizes."
 )
 _OPTIMIZER = click.option(
     "--optimizer",
@@ -259,6 +272,8 @@ def compile_(
 @click.option("--simplified", is_flag=True, help="With --maths: what comes out in the end, as the module computes it.")
 @click.option("--latex", is_flag=True, help="With --maths: as LaTeX.")
 @_AT
+@click.option("--cost", is_flag=True, help="Arithmetic, bytes moved and peak memory, by line and by function.")
+@_NUMBERS
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show(
     file: str | None,
@@ -270,6 +285,8 @@ def show(
     simplified: bool,
     latex: bool,
     at: Sequence[str],
+    cost: bool,
+    numbers: Sequence[str],
     as_json: bool,
     **target: Unpack[Target],
 ) -> None:
@@ -283,14 +300,20 @@ def show(
       graphc show model.gc --rewrites                     what the compiler repaired and simplified
       graphc show -e "(x + y) * z" --maths --at x=2,y=3,z=4
       graphc show model.gc --maths --simplified --latex
+      graphc show model.gc --cost --sizes N=256           what it computes and holds
     """
-    if graph is None and not rewrites and not maths:
+    if numbers and not cost:
+        raise click.UsageError("--sizes are of a cost, expected them with --cost")
+    if graph is None and not rewrites and not maths and not cost:
         target["no_gradient"] = True
     model = load(file, expression, output_format, target)
     if maths:
         _need_gradient(model, "--maths")
         derivation = _derivation(model, at, simplified)
         click.echo(derivation.latex if latex else derivation.text)
+        return
+    if cost:
+        guarded(lambda: _show_cost(model, sizes_of(numbers), as_json), output_format)
         return
     if rewrites:
         _show_rewrites(model, as_json)
@@ -318,6 +341,11 @@ def _show_rewrites(model: Model, as_json: bool) -> None:
     widths = {key: max((len(row[key]) for row in rows), default=0) for key in ("rule", "place", "fails")}
     lines = ["  ".join(row[key].ljust(width) for key, width in widths.items()).rstrip() for row in rows]
     click.echo(json.dumps(rows, indent=1) if as_json else "\n".join(lines) or "no rule fired")
+
+
+def _show_cost(model: Model, sizes: dict[str, int], as_json: bool) -> None:
+    found = model.cost(sizes)
+    click.echo(json.dumps(found.data(), indent=1, ensure_ascii=False) if as_json else str(found))
 
 
 def _chosen_graph(model: Model, name: str | None) -> Graph:
@@ -523,7 +551,7 @@ def report(
 @_FILE
 @_EXPRESSION
 @_options(_LOSS, _WRT, _CONVENTIONS, _DTYPE, _FORMAT)
-@click.option("--data", metavar="FILE", required=True, help="The examples: a .csv or a .npz file.")
+@click.option("--data", metavar="FILE", required=True, help="The examples: a .csv, .parquet or .npz file.")
 @click.option("--columns", metavar="X=a,b", multiple=True, help="The columns of an input; may be repeated.")
 @click.option("-o", "--output", metavar="PARAMS.npz", help="Where to write the parameters.")
 @click.option("--epochs", type=click.IntRange(1), default=10, show_default=True, help="How often to see each example.")
@@ -534,6 +562,7 @@ def report(
 @click.option("--patience", type=click.IntRange(1), help="Stop when the loss on it has not fallen for so many epochs.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of parameters, hold-out set and batches.")
 @click.option("--history", metavar="FILE.csv", help="Where to write the loss of each epoch.")
+@click.option("--plot", metavar="FILE.svg", help="Where to draw the losses and the accuracy; .png and .pdf as well.")
 @click.option("--checkpoint", metavar="FILE.npz", help="Where to save the training after each epoch.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint, where there is one.")
 def train(

@@ -13,6 +13,7 @@ from graphc.atomic import write_atomic
 from graphc.autodiff import Joint, differentiate
 from graphc.diagnostics import Diagnostic
 from graphc.extras import requested
+from graphc.free_sizes import refuse_other_than_numbers, refuse_unknown_sizes
 from graphc.gradient_check import GradientReport, check_gradient
 from graphc.graph import Graph, Node
 from graphc.optimizer import Optimizer, chosen_optimizer
@@ -31,9 +32,11 @@ if TYPE_CHECKING:
 
     from graphc.backends.dot import Look
     from graphc.backends.numpy_derivatives import DerivativeFunction
+    from graphc.backends.numpy_module import Program
     from graphc.changes import Change
     from graphc.derivation import Derivation
     from graphc.evaluated import Evaluated
+    from graphc.model_cost import ModelCost
     from graphc.report import Page
     from graphc.rewrite.engine import Firing
 
@@ -99,26 +102,30 @@ class Model:
     @cached_property
     def source_text(self) -> str:
         """The text of the generated module."""
-        from graphc.backends.numpy_module import Program, emit_module
+        from graphc.backends.numpy_module import emit_module
 
-        return emit_module(
-            Program(
-                name=self.name,
-                provenance=str(self.provenance),
-                raw=self.graph,
-                outputs=self.compiled.outputs,
-                split=self.compiled.split,
-                value_and_grad=self.compiled.value_and_grad,
-                losses=self.losses,
-                variables=self.variables,
-                conventions=self.provenance.options.conventions,
-                together=self.compiled.together,
-                extras=self.provenance.options.with_,
-                derivatives=self._derivatives(),
-                moved=self.moved,
-                training=self._training_step(),
-                optimize=self.provenance.options.optimize,
-            )
+        return emit_module(self._program())
+
+    def _program(self) -> Program:
+        """What the module is made of."""
+        from graphc.backends.numpy_module import Program
+
+        return Program(
+            name=self.name,
+            provenance=str(self.provenance),
+            raw=self.graph,
+            outputs=self.compiled.outputs,
+            split=self.compiled.split,
+            value_and_grad=self.compiled.value_and_grad,
+            losses=self.losses,
+            variables=self.variables,
+            conventions=self.provenance.options.conventions,
+            together=self.compiled.together,
+            extras=self.provenance.options.with_,
+            derivatives=self._derivatives(),
+            moved=self.moved,
+            training=self._training_step(),
+            optimize=self.provenance.options.optimize,
         )
 
     def _training_step(self) -> TrainingStep | None:
@@ -153,6 +160,7 @@ class Model:
 
         On graph values, in a function that is traced, the model is a layer: its parameters become those of the traced
         model, named by what the model is called there and shared by its calls, unless a dict of them is given first.
+        There ``output=`` chooses an output, a list of names several; only the inputs that these need are given.
 
         Examples
         --------
@@ -164,6 +172,8 @@ class Model:
 
         if on_graph_values(args, inputs):
             values = call_traced(self, self.name, self.graph, args, inputs)
+            if "output" in inputs:
+                return values[inputs["output"]] if isinstance(inputs["output"], str) else values
         else:
             found = self._call("evaluate" if self.compiled.split is None else "forward", *args, **inputs)
             values = dict(zip(self.graph.outputs, found if self.compiled.split is None else found[0], strict=True))
@@ -285,6 +295,35 @@ class Model:
             given |= source if isinstance(source, Mapping) else read_npz(source)
         point = point_of(self, {**given, **values}, {}, 0)
         return evaluated(self.name, self.joint if self.losses else self.graph, point.params, point.inputs)
+
+    def cost(self, sizes: Mapping[str, int] | None = None) -> ModelCost:
+        """What lines and functions cost: arithmetic, memory traffic and peak memory; prints as a table.
+
+        Parameters
+        ----------
+        sizes : mapping of str to int, optional
+            Numbers for named sizes; costs are in the others.
+
+        Raises
+        ------
+        GraphcError
+            GC101 when the model has no such size, GC204 when it is given no whole number.
+
+        Examples
+        --------
+        >>> import graphc
+        >>> model = graphc.compile("X: Input[N, 3]; w: Param[3]; loss: Output = sum((X @ w) ** 2)")
+        >>> forward = model.cost().function("forward")
+        >>> forward.cost.flops, forward.peaks
+        (8*N, (16*N,))
+        >>> model.cost({"N": 100}).function("value_and_grad").cost.flops
+        1500
+        """
+        from graphc.model_cost import model_cost
+
+        refuse_other_than_numbers(sizes or {})
+        refuse_unknown_sizes(self.graph, self.source, sizes or {})
+        return model_cost(self._program(), dict(sizes or {}))
 
     def derive(self, *names: str, simplified: bool = False) -> Derivation:
         """The derivation of the gradient, the chain rule written out step by step.

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import copyreg
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graphc.backends.graph_text import graph_text
 from graphc.backends.regions import Optimize
 from graphc.collector import collector_paused
 from graphc.compiled_model import Model, requested_extras
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError, GraphcWarning
 from graphc.extras import KINDS, output_of
+from graphc.free_sizes import refuse_other_than_numbers, refuse_unknown_sizes
 from graphc.frontends.files import decoded
+from graphc.frontends.graph_text import parse_graph
 from graphc.frontends.session import MAX_TEXT
 from graphc.frontends.text import Parsed, parse_model
 from graphc.graph import Graph
 from graphc.op import Conventions
 from graphc.optimizer import Optimizer
 from graphc.passes import run_pipeline
+from graphc.products import Layout
 from graphc.provenance import Options, Provenance, checked_conventions, checked_dtype, checked_optimize, digest_of
-from graphc.size import size_names
-from graphc.source import Source, Span
+from graphc.source import Source
 from graphc.targets import losses_of, named_variables, variables_of
 from graphc.tensor_type import DType
 
@@ -110,10 +115,7 @@ def compile(
     if isinstance(source, Model):
         return source
     dtype = checked_dtype(dtype)
-    for name, number in (sizes or {}).items():
-        if type(number) is not int or number < 0:
-            message = f"expected a whole number for the size {name}, found {number!r}"
-            raise GraphcError(Diagnostic("GC204", message))
+    refuse_other_than_numbers(sizes or {})
     with collector_paused():
         text, parsed = _parsed(source, dtype, {"training": training, **(sizes or {})})
     if sizes:
@@ -154,6 +156,21 @@ def compile_graph(
     moved = {name: node for name, node in variables.items() if node in leaves}
     provenance = Provenance(VERSION, source.name, digest, options)
     return Model(source, graph, found, losses, tuple(variables), compiled, provenance, moved)
+
+
+def _reduced(model: Model) -> tuple[Callable[..., Model], tuple[object, ...]]:
+    """What a model is pickled as: the text of its graph, which no longer needs the source, and its options."""
+    return _restored, (graph_text(model.graph), model.source, model.provenance, model.warnings, model.layout)
+
+
+def _restored(
+    graph: str, source: Source, provenance: Provenance, found: tuple[Diagnostic, ...], layout: Layout | None
+) -> Model:
+    made = compile_graph(parse_graph(graph, source), source, provenance.options, provenance.digest)
+    return replace(made, provenance=provenance, warnings=found, layout=layout)
+
+
+copyreg.pickle(Model, _reduced)
 
 
 def model(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
@@ -236,12 +253,7 @@ def _check_sizes(given: Any, source: Source, dtype: DType, sizes: Mapping[str, i
     except GraphcError:
         # Only with numbers do its shapes fit.
         return
-    leaves = (*graph.inputs, *graph.params)
-    free = dict.fromkeys(name for node in leaves for size in node.tensor.shape for name in size_names(size))
-    if unknown := [name for name in sizes if name not in free]:
-        listed = ", ".join(free) or "none"
-        message = f"expected one of the model's free sizes, found no {', '.join(unknown)}; there are {listed}"
-        raise GraphcError(Diagnostic("GC101", message, Span(source, 1, 1, 1, 2)))
+    refuse_unknown_sizes(graph, source, sizes)
 
 
 def _zero_warnings(graph: Graph, names: Sequence[str], losses: Sequence[str]) -> Iterator[Diagnostic]:

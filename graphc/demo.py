@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from graphc.compiled_model import Model
 
-EPOCHS, BATCH, RATE = 150, 32, 0.3
+EPOCHS, BATCH = 150, 32
+OPTIMIZER = "gradient_descent(lr=0.3)"
 NOISE = 0.3
 """Standard deviation of what is added to the pixels while training, which keeps a network from learning by heart."""
 
@@ -78,7 +79,7 @@ def run_demo(
     target = _folder(folder)
     model_file, module_file = target / "digits.gc", target / "digits.py"
     write_atomic(model_file, files("graphc.data").joinpath("digits.gc").read_bytes())
-    model = compile(model_file)
+    model = compile(model_file, optimizer=OPTIMIZER)
     model.write(module_file)
     say(f"compiled {model_file} ({len(model.graph.nodes)} nodes) to {module_file}, which needs NumPy alone")
     pictures = _draw(model, target, say)
@@ -109,8 +110,9 @@ def split_digits(seed: int) -> Split:
 
 
 def train(module: ModuleType, data: Split, seed: int, progress: Progress) -> dict[str, Array]:
-    """Parameters after mini-batch gradient descent with the module's own gradient."""
+    """Parameters after the module's steps of training, each on a mini-batch of noisy images."""
     params: dict[str, Array] = module.init_params(seed)
+    state = module.init_state(params)
     rng = np.random.default_rng(seed)
     count = len(data.train_labels)
     for _ in progress(range(EPOCHS), EPOCHS):
@@ -119,8 +121,7 @@ def train(module: ModuleType, data: Split, seed: int, progress: Progress) -> dic
             batch = order[start : start + BATCH]
             images = data.train_images[batch]
             noisy = images + NOISE * rng.standard_normal(images.shape)
-            _, gradients = module.value_and_grad(params, noisy, data.train_labels[batch])
-            params = {name: value - RATE * gradients[name] for name, value in params.items()}
+            params, state, _ = module.train_step(params, state, noisy, data.train_labels[batch])
     return params
 
 

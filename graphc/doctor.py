@@ -41,7 +41,7 @@ class Finding:
 def examine() -> list[Finding]:
     """Look at everything, the core first and last a model that is compiled and run."""
     python = Finding("python", platform.python_version(), True)
-    return [python, *map(_package, CORE), _pygraphviz(), _dot(), _pictures(), _matplotlib(), _compiling()]
+    return [python, *map(_package, CORE), _pygraphviz(), _dot(), _pictures(), _matplotlib(), _pyarrow(), _compiling()]
 
 
 def _package(name: str) -> Finding:
@@ -87,6 +87,13 @@ def _matplotlib() -> Finding:
 
     ok = (matplotlib_version() or (0, 0)) >= OLDEST
     return Finding("matplotlib", _version("matplotlib"), ok, f"{GET_MATPLOTLIB}  (plots)", optional=True)
+
+
+def _pyarrow() -> Finding:
+    from graphc.training.parquet_table import GET_PYARROW
+
+    found = _version("pyarrow")
+    return Finding("pyarrow", found, bool(found), f"{GET_PYARROW}  (data in Parquet files)", optional=True)
 
 
 def _compiling() -> Finding:

@@ -523,6 +523,13 @@ loss: Output = mean(encoder(X))
         "graphc compile digits.gc -o digits.py --optimizer adam",
         "shell",
     ),
+    "GC418": Explanation(
+        "nothing is installed that reads Parquet",
+        "Tables in Parquet files are read by pyarrow, which `graphc[parquet]` brings along; CSV files need nothing.",
+        "graphc train digits.gc --data digits.parquet",
+        "pip install 'pyarrow>=17' && graphc train digits.gc --data digits.parquet",
+        "shell",
+    ),
     "GC419": Explanation(
         "there is no such style of modules",
         "A module is written for readers, or for speed: long chains of operations on large arrays are then computed by"
@@ -587,7 +594,8 @@ loss: Output = mean(encoder(X))
     "GC513": Explanation(
         "a file of data cannot be read",
         "A `.csv` file is UTF-8 text with the names of columns in its first line and as many values in each other one;"
-        " a `.npz` file holds an array for each input.",
+        " a `.parquet` file is a table as well, a `.npz` file holds an array for each input. The numbers of a table"
+        " need room in the folder for temporary files.",
         'graphc.fit("digits.gc", "digist.csv")',
         'graphc.fit("digits.gc", {"X": np.zeros((5, 64)), "y": np.arange(5)})',
         "python",
@@ -612,18 +620,19 @@ loss: Output = mean(encoder(X))
         "what augments examples gives no batch like the one that it got",
         "The callable gets a dict with the arrays of a batch and a NumPy generator. It gives a dict with the same"
         " names, and arrays of the same shapes and dtypes: as many examples as before.",
-        """\
-def shifted(batch, rng):
-    return {"X": batch["X"] + rng.normal(size=64)}
-
-graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, augment=shifted)    # where is y?
-""",
-        """\
-def shifted(batch, rng):
-    return {**batch, "X": batch["X"] + rng.normal(size=64)}
-
-graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, augment=shifted)
-""",
+        'graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)}, augment=lambda b, rng: {"X": b["X"] + 1})',
+        'graphc.fit("digits.gc", {"X": np.eye(5, 64), "y": np.arange(5)},'
+        ' augment=lambda b, rng: {**b, "X": b["X"] + 1})',
+        "python",
+    ),
+    "GC519": Explanation(
+        "a model is no estimator of scikit-learn",
+        "A `GraphClassifier` needs the inputs `X: Input[N, features]` and `y: Input[N, int64]` and an output `probs` or"
+        " `logits` with a column for each class; a `GraphRegressor` needs `y: Input[N]` and an output `prediction`."
+        " What predicts is computed from X alone. Both need scikit-learn 1.6 or later, which `graphc[sklearn]` brings"
+        " along.",
+        'graphc.GraphRegressor("digits.gc").fit(X, X[:, 0])',
+        "graphc.GraphRegressor(epochs=1).fit(X, X[:, 0])",
         "python",
     ),
     "GC601": Explanation(

@@ -65,11 +65,12 @@ class Evaluated:
         Raises
         ------
         KeyError
-            When no value is called so, or no gradient reaches it.
+            When no value is called so, or no gradient reaches it on the way to what is differentiated by.
         """
         found = self.gradients.get(self._named(name))
         if found is None:
-            raise KeyError(f"no gradient reaches {name}")
+            asked = ", ".join(self.joint.gradients) if self.joint else "nothing"
+            raise KeyError(f"no gradient reaches {name} on the way to {asked}; wrt= of compile() asks for others")
         return found
 
     @cached_property

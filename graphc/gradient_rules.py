@@ -52,6 +52,7 @@ def custom_op(name: str, rule: Graph) -> Op:
         vjp=vjp,
         differentiable=tuple(p for p, operand in enumerate(names[1:]) if f"d_{operand}" in rule.outputs),
         flops=0,
+        view="straight",
         batching=lambda values, batched: _batched(name, rule, values, batched),
         doc="a function with a gradient rule of its own",
         rule=rule,

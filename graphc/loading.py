@@ -45,7 +45,7 @@ def compiled(file: str | None, expression: str | None, target: Target) -> tuple[
     # They are printed from the model, in the style asked for.
     warnings.simplefilter("ignore", GraphcWarning)
     wrt = target.get("wrt")
-    sizes = _sizes(target.get("sizes", ()))
+    sizes = sizes_of(target.get("sizes", ()))
     try:
         model = compile(
             source_of(file, expression),
@@ -66,7 +66,7 @@ def compiled(file: str | None, expression: str | None, target: Target) -> tuple[
     return model.warnings, model
 
 
-def _sizes(given: Sequence[str]) -> dict[str, int]:
+def sizes_of(given: Sequence[str]) -> dict[str, int]:
     """Numbers for free sizes, each ``N=10``; several may stand in one, with commas."""
     found = {}
     for text in (part.strip() for whole in given for part in whole.split(",")):

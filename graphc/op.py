@@ -25,6 +25,8 @@ Conventions = Literal["graphc", "torch", "jax"]
 CONVENTIONS: tuple[Conventions, ...] = ("graphc", "torch", "jax")
 Need = Literal["any", "nonzero", "nonnegative", "positive", "no"]
 """What an operand has to be for a finite result: ``any`` number, or ``no`` number is known to do."""
+Memory = Literal["", "straight", "strided", "row_major"]
+"""How the memory of a view is that of its operand; see `Op.view`."""
 Partials = tuple["Callable[..., Value | int | float] | None", ...]
 """``partial(y, *operands)`` per operand, ``y`` the result; None for a partial that is zero wherever it exists."""
 
@@ -142,7 +144,20 @@ class Op:
         elements do not mix: each works on its own index there. None where they do. Without it, any may mix. Of several
         operands the op is a product: its VJP at operands that are 0 is finite.
     flops : int or callable
-        Per element of the result, or ``flops(result_type, *operand_types)``. 0 is a view.
+        Arithmetic operations per element of the result, or ``flops(result_type, *operand_types, **attrs)`` for all of
+        it. Of a function such as exp what it costs in additions, about; 0 where elements are only moved.
+    view : {"", "straight", "strided", "row_major"}
+        Whether the result is memory that is there already, of the first operand if there is one, so that nothing is
+        read or written: all of it in its order, parts of it or in another order, or all of it if it is in C order
+        and else a copy. Empty for what is computed or copied in any case.
+    reads : callable, optional
+        ``reads(result_type, *operand_types, **attrs)`` gives how many elements of each operand are read. Left out, all.
+    scratch : int or callable
+        Memory that is needed beside operands and result while it runs: in results, or
+        ``scratch(result_type, *operand_types, strided=…, **attrs)`` in bytes; ``strided`` tells of each operand
+        whether it is a view whose elements are not in C order.
+    repeats : callable, optional
+        ``repeats(**attrs)`` gives how often the graphs that attributes hold are computed.
     conditions : callable, optional
         ``conditions(*operand_types, **attrs)`` gives what could not be decided about sizes and is checked at entry.
     limits : callable, optional
@@ -189,7 +204,11 @@ class Op:
     linear: bool = False
     nonnegative: bool = False
     apart: Callable[..., Sequence[tuple[int | None, ...]]] | None = None
-    flops: int | Callable[..., Size] = 1
+    flops: int | Callable[..., Size] = field(kw_only=True)
+    view: Memory = ""
+    reads: Callable[..., Sequence[Size]] | None = None
+    scratch: int | Callable[..., Size] = 0
+    repeats: Callable[..., Size] | None = None
     conditions: Callable[..., Sequence[Condition]] | None = None
     limits: Callable[..., Mapping[int, Size]] | None = None
     batching: Callable[..., Value | tuple[Value, ...]] | None = None
@@ -258,6 +277,7 @@ def elementwise(
     nonnegative: bool = False,
     needs: tuple[Need, ...] = (),
     flops: int = 1,
+    scratch: int = 0,
     label: str = "",
     convention: str = "",
     alternatives: Mapping[Conventions, Alternative] | None = None,
@@ -279,6 +299,7 @@ def elementwise(
         linear=linear,
         nonnegative=nonnegative,
         flops=flops,
+        scratch=scratch,
         label=label,
         convention=convention,
         alternatives=alternatives or {},

@@ -12,16 +12,12 @@ from typing import TYPE_CHECKING
 
 from graphc.builder import Builder, rebuild
 from graphc.graph import Graph, Node
-from graphc.size import Size, size_names, substitute
+from graphc.size import nominal
 from graphc.tensor_type import TupleType
 
 if TYPE_CHECKING:
     import networkx as nx
 
-NOMINAL_SIZE = 256
-"""What a named size counts for when bytes are compared."""
-
-_ITEM_BYTES = {"bool": 1, "int32": 4, "float32": 4, "int64": 8, "float64": 8}
 _IN, _OUT = 0, 1
 End = tuple[Node | None, int]
 """A vertex of the flow network: where a node is entered or left, or the source or the sink of it all."""
@@ -113,20 +109,6 @@ def reached(graph: Graph, roots: Iterable[Node]) -> list[Node]:
     return list(live)
 
 
-def nominal(size: Size) -> int:
-    """A size as a number to compare costs by: every named size counts for `NOMINAL_SIZE`.
-
-    Examples
-    --------
-    >>> from graphc.size import named_size
-    >>> nominal(2 * named_size("N") + 1)
-    513
-    """
-    found = substitute(size, dict.fromkeys(size_names(size), NOMINAL_SIZE))
-    assert isinstance(found, int)
-    return found
-
-
 def _dependents(graph: Graph, seeds: Sequence[Node]) -> set[Node]:
     found = set(seeds)
     for node in graph.nodes:
@@ -211,7 +193,7 @@ def _repeatable(node: Node, forward: set[Node]) -> bool:
 
 
 def _bytes(node: Node) -> int:
-    return max(nominal(node.tensor.size), 1) * _ITEM_BYTES[node.tensor.dtype]
+    return max(nominal(node.tensor.size), 1) * node.tensor.item_bytes
 
 
 def _residual_names(graph: Graph, kept: Sequence[Node], taken: Sequence[str]) -> dict[str, Node]:

@@ -145,6 +145,28 @@ def substitute(size: Size, values: Mapping[str, Size]) -> Size:
     return total
 
 
+NOMINAL_SIZE = 256
+"""What a named size counts for where costs are compared."""
+
+
+def nominal(size: Size) -> int:
+    """A size as a number to compare costs by: every named size counts for `NOMINAL_SIZE`.
+
+    Examples
+    --------
+    >>> nominal(2 * named_size("N") + 1)
+    513
+    """
+    found = substitute(size, dict.fromkeys(size_names(size), NOMINAL_SIZE))
+    assert isinstance(found, int)
+    return found
+
+
+def larger(left: Size, right: Size) -> Size:
+    """The larger of two sizes; the one that is larger for nominal sizes where that depends on the values of names."""
+    return left if nominal(left) >= nominal(right) else right
+
+
 def at_least(size: Size, bound: int) -> bool | None:
     """Whether a size is at least ``bound``: True or False when that holds for every value of the names, else None.
 

@@ -15,11 +15,14 @@ class Source:
     name : str
         What errors and comments call it: a file name without folders, or ``<model>``.
     text : str
-        The whole text.
+        The whole text, or some lines of what is too long to be held.
+    first : int
+        The number of its first line.
     """
 
     name: str
     text: str
+    first: int = 1
 
     @cached_property
     def lines(self) -> tuple[str, ...]:
@@ -28,7 +31,8 @@ class Source:
 
     def line(self, number: int) -> str:
         """The line with this 1-based number; empty when there is none."""
-        return self.lines[number - 1] if 1 <= number <= len(self.lines) else ""
+        place = number - self.first
+        return self.lines[place] if 0 <= place < len(self.lines) else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import mul
 from typing import Literal, TypeAlias, get_args
 
@@ -15,6 +15,7 @@ DType: TypeAlias = Literal["bool", "int32", "int64", "float32", "float64"]
 Shape: TypeAlias = tuple[Size, ...]
 
 DTYPES: tuple[DType, ...] = get_args(DType)
+_ITEM_BYTES: dict[DType, int] = {"bool": 1, "int32": 4, "int64": 8, "float32": 4, "float64": 8}
 MAX_AXES = 64
 """As in NumPy."""
 
@@ -44,7 +45,17 @@ class TensorType:
     @property
     def size(self) -> Size:
         """The number of elements."""
-        return product(self.shape)
+        return _size(self.shape)
+
+    @property
+    def item_bytes(self) -> int:
+        """The memory of an element."""
+        return _ITEM_BYTES[self.dtype]
+
+    @property
+    def nbytes(self) -> Size:
+        """The memory of all elements."""
+        return self.size * self.item_bytes
 
     @property
     def is_float(self) -> bool:
@@ -65,6 +76,11 @@ class TupleType:
     """The type of an op with several results; `item` nodes project them."""
 
     items: tuple[TensorType, ...]
+
+    @property
+    def nbytes(self) -> Size:
+        """The memory of all of them."""
+        return sum((item.nbytes for item in self.items), 0)
 
     def __str__(self) -> str:
         return f"({', '.join(map(str, self.items))})"
@@ -88,6 +104,11 @@ def check_axes(count: int) -> None:
 def product(sizes: Sequence[Size]) -> Size:
     """The product of sizes; 1 when there are none."""
     return reduce(mul, sizes, 1)
+
+
+@lru_cache(maxsize=1024)
+def _size(shape: Shape) -> Size:
+    return product(shape)
 
 
 def shape_text(shape: Shape) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
-import sys
-import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
@@ -15,12 +13,12 @@ import click
 
 from graphc.atomic import write_atomic
 from graphc.loading import optimizer_of
+from graphc.train_progress import watched
 
 if TYPE_CHECKING:
     from graphc.op import Conventions
     from graphc.tensor_type import DType
     from graphc.training.fit import Fit
-    from graphc.training.history import Epoch
 
 
 class Training(TypedDict):
@@ -40,6 +38,7 @@ class Training(TypedDict):
     patience: int | None
     seed: int
     history: str | None
+    plot: str | None
     checkpoint: str | None
     resume: bool
 
@@ -58,11 +57,13 @@ def trained(source: str | Path, output: str | None, given: Training) -> None:
     from graphc.errors import GraphcWarning
     from graphc.training.fit import fit
 
-    wrt = given["wrt"]
+    wrt, plot = given["wrt"], given["plot"]
+    if plot is not None:
+        plot_format(plot)
     lbfgs = given["optimizer"] == "lbfgs"
     if lbfgs and given["lr"] is not None:
         raise click.UsageError("lbfgs finds the length of its steps itself, expected no --lr")
-    with warnings.catch_warnings(), watched(given["epochs"]) as watch:
+    with warnings.catch_warnings(), watched() as (watch, watch_steps):
         warnings.simplefilter("ignore", GraphcWarning)
         try:
             found = fit(
@@ -82,10 +83,11 @@ def trained(source: str | Path, output: str | None, given: Training) -> None:
                 checkpoint=given["checkpoint"],
                 resume=given["resume"],
                 watch=watch,
+                watch_steps=watch_steps,
             )
         except ValueError as fault:
             raise click.UsageError(str(fault)) from None
-    _write(found, output, given["history"])
+    _write(found, output, given["history"], plot)
     _tell(found, output)
 
 
@@ -96,7 +98,7 @@ def _column_choice(text: str) -> tuple[str, list[str]]:
     return name.strip(), [column.strip() for column in columns.split(",")]
 
 
-def _write(found: Fit, output: str | None, history: str | None) -> None:
+def _write(found: Fit, output: str | None, history: str | None, plot: str | None) -> None:
     if output is not None:
         found.save(output)
         if found.labels:
@@ -104,6 +106,44 @@ def _write(found: Fit, output: str | None, history: str | None) -> None:
             write_atomic(_labels_path(output), json.dumps(found.labels, ensure_ascii=False, indent=1) + "\n")
     if history is not None:
         found.write_history(history)
+    if plot is not None:
+        write_atomic(plot, _picture(found, plot_format(plot)))
+
+
+def plot_format(path: str) -> str:
+    """The format of a plot, by the ending of its file.
+
+    Raises
+    ------
+    GraphcError
+        GC403 for others than Matplotlib has and pages show, GC404 without Matplotlib.
+    """
+    from graphc.diagnostics import Diagnostic
+    from graphc.errors import GraphcError
+    from graphc.plotting.axes import require_matplotlib
+
+    format = Path(path).suffix.lower().removeprefix(".")
+    if format not in _PLOTS:
+        message = f"expected a plot that ends in .svg, .png or .pdf, found {Path(path).name!r}"
+        raise GraphcError(Diagnostic("GC403", message))
+    require_matplotlib()
+    return format
+
+
+def _picture(found: Fit, format: str) -> bytes:
+    """The plot of a training, the same bytes each time; no window is opened for it."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    figure, buffer = Figure(layout="constrained"), io.BytesIO()
+    found.plot(ax=figure.subplots())
+    with rc_context({"svg.hashsalt": "graphc"}):
+        figure.savefig(buffer, format=format, metadata=_PLOTS[format])
+    return buffer.getvalue()
+
+
+_PLOTS: Mapping[str, Mapping[str, None]] = {"svg": {"Date": None}, "png": {}, "pdf": {"CreationDate": None}}
+"""The formats of plots, and what would say when one was made."""
 
 
 def _labels_path(output: str) -> Path:
@@ -120,29 +160,3 @@ def _tell(found: Fit, output: str | None) -> None:
     click.echo(f"after {found.epoch} epochs: {found.history[found.epoch - 1]}", err=True)
     if output is not None:
         click.echo(f"wrote {output}" + (f" and {_labels_path(output)}" if found.labels else ""), err=True)
-
-
-@contextmanager
-def watched(epochs: int) -> Iterator[Callable[[Epoch], None]]:
-    """What is told of each epoch: a bar on a terminal, with loss, accuracy, rate and time left; a line elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda epoch: click.echo(f"epoch {epoch.epoch}: {epoch}", err=True)
-        return
-    start, first = time.monotonic(), 0
-
-    def shown(epoch: Epoch | None) -> str:
-        if epoch is None:
-            return ""
-        return f"{epoch}, {(epoch.steps - first) / (time.monotonic() - start):.0f} steps/s"
-
-    with click.progressbar(length=epochs, label="training", file=sys.stderr, item_show_func=shown) as bar:
-
-        def watch(epoch: Epoch) -> None:
-            nonlocal first
-            if bar.pos == 0 and epoch.epoch > 1:
-                # A training that goes on.
-                first = epoch.steps
-                bar.update(epoch.epoch - 1)
-            bar.update(1, epoch)
-
-        yield watch

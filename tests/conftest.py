@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 
 import pytest
 from hypothesis import settings
+
+# Several processes test at once: threads of each one's BLAS only wait for those of the others. Read when NumPy loads.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Golden modules are read and run by their own tests.
 collect_ignore = ["golden"]

@@ -140,7 +140,7 @@ def two_results() -> Op:
         first, second = every_cotangent(ct, y)
         return first + second, first - second
 
-    return Op("both", 2, lambda a, b: TupleType((a, a)), "(x + y, x - y)", vjp)
+    return Op("both", 2, lambda a, b: TupleType((a, a)), "(x + y, x - y)", vjp, flops=2)
 
 
 @pytest.mark.parametrize(("used", "expected"), [((0, 1), (7.0, -1.0)), ((0,), (3.0, 3.0)), ((1,), (4.0, -4.0))])

@@ -118,7 +118,7 @@ def test_an_op_may_hold_a_graph() -> None:
     """An op such as a scan has its step as an attribute, and what the step captures as operands."""
     inner = Builder()
     step = inner.finish({"next": (inner.input("carry", SCALAR) * inner.input("w", SCALAR)).node})
-    apply = Op("apply", 2, lambda x, w, *, step: step.outputs["next"].type, "x * y")
+    apply = Op("apply", 2, lambda x, w, *, step: step.outputs["next"].type, "x * y", flops=1)
     builder = Builder(intern=True)
     x, w = builder.input("x", SCALAR), builder.param("w", SCALAR)
     first, second = (builder.apply(apply, [x, w], {"step": step}) for _ in range(2))

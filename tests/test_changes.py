@@ -56,6 +56,23 @@ def test_forward_only_models_have_changes() -> None:
     assert [node.op.name for node in model.change(1).removed] == ["neg", "neg"]
 
 
+def test_a_rule_inside_of_a_scan_is_no_change_of_the_graph() -> None:
+    text = """
+x: Input[T]
+w: Param
+def step(h, x):
+    h = log(1 + exp(h * w)) + x
+    return h, h
+h, _ = scan(step, 0.0, x)
+loss: Output = log(1 + exp(h))
+"""
+    model = graphc.compile(text)
+    assert [firing.rule for firing in model.rewrites][:2] == ["softplus", "softplus"]
+    with pytest.raises(ValueError, match="1 is a guard or in a scan"):
+        model.change(1)
+    assert model.change(2).firing == model.rewrites[1]
+
+
 @pytest.mark.parametrize("number", [0, -1, 99])
 def test_there_are_as_many_changes_as_firings(number: int) -> None:
     with pytest.raises(ValueError, match=rf"expected a rewrite from 1 to \d+, found {number}"):

@@ -332,7 +332,7 @@ def test_explain_and_its_list() -> None:
 def test_doctor_finds_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
     done = graphc("doctor")
     assert done.exit_code == 0, done.stdout
-    for name in ("numpy", "sympy", "networkx", "graphviz", "click", "pygraphviz", "dot", "matplotlib", "compiling"):
+    for name in ("numpy", "sympy", "networkx", "graphviz", "click", "pygraphviz", "dot", "matplotlib", "pyarrow"):
         assert f"\n{name} " in f"\n{done.stdout}"
     monkeypatch.setattr("graphc.backends.drawing.layout_engine", lambda: None)
     without = graphc("doctor")

@@ -19,7 +19,7 @@ from graphc.tensor_type import TensorType
 
 FOLDER = Path(__file__).parents[1] / "examples"
 MODELS = sorted(FOLDER.glob("*.gc"))
-SIZES = {"N": 7, "d": 3, "n": 5, "m": 6, "p": 8, "D": 3, "K": 4, "B": 2, "M": 5, "T": 6}
+SIZES = {"N": 7, "d": 3, "n": 5, "m": 6, "p": 8, "D": 3, "K": 4, "B": 2, "M": 5, "T": 6, "H": 4}
 
 
 def drawn(type: TensorType, rng: np.random.Generator) -> np.ndarray:

@@ -154,6 +154,24 @@ def test_the_curve_of_the_lowest_point_can_be_chosen() -> None:
     assert "lowest: 1 at epoch 2" in found
 
 
+def test_the_history_of_a_training_is_a_file_of_losses(tmp_path: Path) -> None:
+    path = tmp_path / "h.csv"
+    path.write_text("epoch,steps,loss,holdout_loss,accuracy\n1,10,3,4,\n2,20,2,5,\n")
+    ax = graphc.plot_losses(path)
+    assert list(lines(ax)) == ["loss", "holdout_loss", "lowest: 4 at epoch 1"]
+    assert len(ax.figure.axes) == 1
+    path.write_text("epoch,steps,loss,holdout_loss,accuracy\n1,10,3,4,0.5\n2,20,2,5,0.75\n")
+    ax = graphc.plot_losses(path)
+    assert list(lines(ax)) == ["loss", "holdout_loss", "accuracy", "lowest: 4 at epoch 1"]
+    shares = ax.figure.axes[1]
+    assert lines(shares)["accuracy"][1].tolist() == [0.5, 0.75]
+    assert shares.get_ylim() == (0, 1)
+
+
+def test_an_accuracy_alone_is_a_curve() -> None:
+    assert "accuracy" in lines(graphc.plot_losses({"accuracy": [0.5, 0.75]}))
+
+
 def test_a_lowest_point_of_no_curve_is_refused() -> None:
     message = refused(lambda: graphc.plot_losses({"a": [2.0], "b": [5.0]}, best="c"))
     assert message == "expected one of the curves a, b for best, found 'c'"
@@ -178,7 +196,7 @@ def test_losses_of_a_file(tmp_path: Path) -> None:
         ("training,test\n1\n", "expected 2 cells in each line"),
         ("training\nlow\n", "expected numbers in column training"),
         ("epoch\n1\n", "expected at least one loss, found epoch"),
-        ("epoch,training\n1,\n2,\n", "in training"),
+        ("epoch,training\n1,\n2,\n", "expected at least one loss, found epoch"),
     ],
 )
 def test_files_that_are_no_tables_are_refused(text: str, message: str, tmp_path: Path) -> None:
@@ -299,6 +317,8 @@ def boundary(ax: Any) -> np.ndarray:
     ("model", "params", "options", "y"),
     [
         (CLASSIFIER, {"w": [1.0, -1.0]}, {}, SIDES),
+        # A sure classifier makes a step, and a coarse grid no staircase of it.
+        (CLASSIFIER, {"w": [100.0, -100.0]}, {"grid_resolution": 12, "xlim": (-0.3, 1.1)}, SIDES),
         ("X: Input[N, 2]\nw: Param[2]\nz: Output = X @ w", {"w": [1.0, -1.0]}, {"threshold": 0.0}, [-1, 1, -1, 1]),
         ("a: Input\nb: Input\nz: Output = sigmoid(a - b)", None, {}, SIDES),
         ("X: Input[N, 2]\nW: Param[2, 2]\nz: Output = X @ W", {"W": [[0.0, 1.0], [0.0, -1.0]]}, {}, SIDES),
@@ -334,6 +354,8 @@ def test_each_class_has_a_shape_of_its_own() -> None:
 def test_a_probability_is_shaded_with_a_scale_and_a_score_is_not() -> None:
     shaded = graphc.plot_decision_boundary(CLASSIFIER, {"w": [1.0, -1.0]}, CORNERS, SIDES)
     assert [axes.get_ylabel() for axes in shaded.figure.axes] == ["X[1]", "probability of class 1"]
+    scale = shaded.figure.axes[1]
+    assert [label.get_text() for label in scale.get_yticklabels()] == ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
     scored = graphc.plot_decision_boundary(SCORES, {"W": np.eye(2, 3)}, CORNERS, SIDES)
     assert len(scored.figure.axes) == 1
 

@@ -87,6 +87,13 @@ def test_without_parameters_the_float_inputs() -> None:
     assert model.variables == ("x",)
 
 
+def test_a_gradient_that_was_not_asked_for() -> None:
+    point = graphc.compile("x: Input\nw: Param\nloss: Output = x * w").at(x=2, w=3)
+    assert point.gradient("w") == 2
+    with pytest.raises(KeyError, match="no gradient reaches x on the way to w; wrt= of compile"):
+        point.gradient("x")
+
+
 def test_no_gradient_asked_for() -> None:
     model = graphc.compile(f"{W}probs: Output = X @ W", gradient=False)
     assert model.losses == ()

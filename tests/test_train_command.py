@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import re
+import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +18,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 import graphc
+from graphc import train_progress
 from graphc.cli import main
+from graphc.training.history import Epoch
 
 MODEL = "X: Input[N, 2]; y: Input[N, int64]; z = dense(X, 3); loss: Output = mean(cross_entropy(z, y)); p: Output = z"
 RNG = np.random.default_rng(0)
@@ -118,28 +127,92 @@ def test_a_step_of_training_is_compiled(folder: Path) -> None:
     assert (done.exit_code, done.stdout) == (0, "m.py is up to date\n")
 
 
-def test_a_bar_is_for_terminals(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from graphc import train_command
-    from graphc.training.history import Epoch
+def test_curves_are_drawn(folder: Path) -> None:
+    pytest.importorskip("matplotlib")
+    begins = {"c.svg": b"<?xml", "again.svg": b"<?xml", "c.png": b"\x89PNG", "c.pdf": b"%PDF"}
+    for name, begin in begins.items():
+        assert graphc_train(*USUAL[:-1], "2", "--plot", name, "--holdout", "0.2").exit_code == 0
+        assert (folder / name).read_bytes().startswith(begin)
+    assert (folder / "c.svg").read_bytes() == (folder / "again.svg").read_bytes()
 
-    class Terminal:
-        def __init__(self) -> None:
-            self.text = ""
 
-        def isatty(self) -> bool:
-            return True
+def test_what_draws_no_curves_is_told_before_the_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = graphc_train(*USUAL, "--plot", "c.bmp")
+    assert (done.exit_code, done.stderr) == (
+        2,
+        "error[GC403]: expected a plot that ends in .svg, .png or .pdf, found 'c.bmp'\n",
+    )
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    done = graphc_train(*USUAL, "--plot", "c.svg")
+    assert done.stderr.startswith("error[GC404]: expected Matplotlib 3.8 or later for plots, found none\n")
+    assert "epoch" not in done.stderr
 
-        def write(self, text: str) -> int:
-            self.text += text
-            return len(text)
 
-        def flush(self) -> None:
-            pass
+class Terminal:
+    """Standard error on a terminal of 80 columns, and the lines that it has shown."""
 
-    terminal = Terminal()
-    monkeypatch.setattr(train_command.sys, "stderr", terminal)
-    with train_command.watched(3) as watch:
-        for number in (2, 3):
-            watch(Epoch(number, 10 * number, 0.5, 0.25, 0.75))
-    assert "loss 0.5, held out 0.25, accuracy 0.75" in terminal.text
-    assert "100%" in terminal.text
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reading, writing = pty.openpty()
+        self.stream = os.fdopen(writing, "w")
+        self.text = b""
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
+        monkeypatch.setattr(sys, "stderr", self.stream)
+        monkeypatch.setenv("COLUMNS", "80")
+
+    def lines(self) -> list[str]:
+        self.stream.close()
+        self.reader.join()
+        return re.split("[\r\n]+", re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", self.text.decode()))
+
+    def _read(self) -> None:
+        # Of a terminal that is closed, Linux says that it cannot be read.
+        with contextlib.suppress(OSError), os.fdopen(self.reading, "rb", buffering=0) as stream:
+            while part := stream.read(2**16):
+                self.text += part
+
+
+def test_a_terminal_has_a_bar(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal(monkeypatch)
+    arguments = ["train", *USUAL, "--batch", "4", "--holdout", "0.2", "--history", "h.csv"]
+    with contextlib.suppress(SystemExit):
+        main([str(argument) for argument in arguments], standalone_mode=False)
+    lines = terminal.lines()
+    bars = [line for line in lines if line.startswith("[")]
+    last = (folder / "h.csv").read_text().splitlines()[-1].split(",")
+    loss, held_out, accuracy = (f"{float(cell):.4g}" for cell in last[2:])
+    assert bars[0].split() == ["[------------]", "0%"]
+    assert re.fullmatch(rf"\[#{{12}}\] 100% \d+/s loss {loss}, held out {held_out}, accuracy {accuracy}\s*", bars[-1])
+    assert max(map(len, bars)) <= 80
+    percents = [int(re.search(r"(\d+)%", bar)[1]) for bar in bars]  # type: ignore[index]
+    assert percents == sorted(percents)
+    assert not [line for line in lines if line.startswith("epoch ")]
+
+
+def test_a_bar_has_the_time_left_and_the_rate_of_the_steps_since_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, now = Terminal(monkeypatch), 1000.0
+    for module in (time, train_progress.time):
+        monkeypatch.setattr(module, "monotonic", lambda: now)
+        monkeypatch.setattr(module, "time", lambda: now)
+    with train_progress.watched() as (watch, watch_steps):
+        assert watch_steps is not None
+        # 60 of 100 steps were done before; 40 are left, at two seconds each.
+        watch_steps(60, 100)
+        for step in range(61, 71):
+            now += 2
+            watch_steps(step, 100)
+        watch(Epoch(7, 70, 0.5, 0.25, 0.75))
+    shown = terminal.lines()[-2]
+    assert shown.rstrip() == "[###---------]  25% 00:01:00 0.50/s loss 0.5, held out 0.25, accuracy 0.75"
+
+
+def test_a_bar_ends_where_a_training_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "x.csv").write_text("x\n1\n1\n1\n")
+    terminal = Terminal(monkeypatch)
+    arguments = ["-e", "x: Input[N]; w: Param = 1; loss: Output = log(w) * mean(x)", "--data", "x.csv", "--batch", "1"]
+    with contextlib.suppress(SystemExit):
+        main(["train", *arguments, "--optimizer", "gradient_descent(lr=0.6)"], standalone_mode=False)
+    lines = terminal.lines()
+    error = next(place for place, line in enumerate(lines) if line.startswith("error"))
+    assert lines[error - 1].startswith("[")
+    assert lines[error] == "error[GC514]: expected finite numbers, found nan in log at step 3, in epoch 1"

@@ -39,23 +39,13 @@ def backward_function(
     """
     graph = split.backward
     given = {str(node.attrs["name"]): node for node in graph.inputs}
-    seeds = [name for name in given if name not in residuals]
-    names = scope.names()
-    locals_ = {name: names.take(local) for name, local in residuals.items()}
-    arguments = {name: names.take(name) for name in seeds}
+    computed = backward_body(scope, split, residuals)
+    locals_, arguments = computed.residuals, computed.cotangents
+    seeds = [*arguments]
     floats = [locals_[name] for name in residuals if given[name].tensor.is_float]
     spelling = Spelling(scope.sizes, f"{floats[0]}.dtype" if floats else "dtype")
-    leaves = {**leaf_texts(graph, {**locals_, **arguments}), **array_texts(graph, scope.arrays)}
-    body = Body(
-        graph,
-        leaves,
-        names,
-        user_names=scope.user_names,
-        comment=model_lines(graph, set(), scope.user_names),
-        blocks=scope.blocks,
-    )
-    results = body.results({name: graph.outputs[f"d_{name}"] for name in variables})
-    statements = statement_lines(body.statements, spelling)
+    results = computed.body.results({name: graph.outputs[f"d_{name}"] for name in variables})
+    statements = statement_lines(computed.body.statements, spelling)
     returned = dict_lines("return {", results, spelling)
     single = len(seeds) == 1 and not given[seeds[0]].tensor.shape
     checks = [
@@ -80,6 +70,28 @@ def backward_function(
         *returned,
     ]
     return BackwardFunction(lines, sizes, not floats and bool(seeds))
+
+
+@dataclass(frozen=True)
+class BackwardBody:
+    """The statements of ``backward``, and what residuals and cotangents are called in it."""
+
+    body: Body
+    residuals: Mapping[str, str]
+    cotangents: Mapping[str, str]
+
+
+def backward_body(scope: Scope, split: Split, residuals: Mapping[str, str]) -> BackwardBody:
+    """The statements of ``backward``, for residuals of these names."""
+    graph = split.backward
+    names = scope.names()
+    locals_ = {name: names.take(local) for name, local in residuals.items()}
+    seeds = [name for node in graph.inputs if (name := str(node.attrs["name"])) not in residuals]
+    arguments = {name: names.take(name) for name in seeds}
+    leaves = {**leaf_texts(graph, {**locals_, **arguments}), **array_texts(graph, scope.arrays)}
+    comment = model_lines(graph, set(), scope.user_names)
+    body = Body(graph, leaves, names, user_names=scope.user_names, comment=comment, blocks=scope.blocks)
+    return BackwardBody(body, locals_, arguments)
 
 
 def _needs_one(seeds: Sequence[str]) -> list[str]:

@@ -387,7 +387,7 @@ def model_lines(
 @lru_cache(maxsize=64)
 def _model_line(what: str, source: Source, line: int) -> str:
     where = f"  [{source.name}:{line}]"
-    code = _without_comment(source.line(line))
+    code = without_comment(source.line(line))
     room = COMMENT_WIDTH - len(INDENT) - len(what) - len(where)
     return printable(what + (code if len(code) <= room else code[: room - 2] + " …") + where)
 
@@ -427,7 +427,8 @@ def _unpacked(pairs: Sequence[tuple[str, str]]) -> str:
     return f"{INDENT}{', '.join(targets)} = {', '.join(values)}"
 
 
-def _without_comment(line: str) -> str:
+def without_comment(line: str) -> str:
+    """A line of a model as it is shown."""
     quote = ""
     for position, character in enumerate(line):
         if quote:

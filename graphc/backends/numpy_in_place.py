@@ -12,7 +12,7 @@ import numpy as np
 
 from graphc.graph import Node
 from graphc.op import OPS
-from graphc.partition import nominal
+from graphc.size import nominal
 from graphc.tensor_type import TensorType
 
 LARGE = 2**15

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 
 from graphc.backends.graph_text import graph_text
-from graphc.backends.numpy_backward import backward_function
+from graphc.backends.numpy_backward import backward_body, backward_function
 from graphc.backends.numpy_blocks import RUNTIME, STATE
 from graphc.backends.numpy_check import MAIN, check_function
 from graphc.backends.numpy_derivatives import DerivativeFunction, derivative_function
@@ -34,6 +34,7 @@ from graphc.backends.numpy_layout import expression_lines, joined_lines
 from graphc.backends.numpy_names import USED_BUILTINS, Names
 from graphc.backends.numpy_runtime import copied_functions, runtime_names
 from graphc.backends.numpy_spelling import Spelling
+from graphc.backends.numpy_statements import Body
 from graphc.backends.numpy_training import TRAINING_NAMES, state_table, training_functions
 from graphc.backends.regions import Optimize
 from graphc.collector import collector_paused
@@ -316,16 +317,11 @@ def _output_function(scope: Scope, function: str, name: str, graph: Graph) -> tu
 def _two_halves(program: Program, scope: Scope, split: Split) -> list[list[str]]:
     """``forward`` and ``backward``."""
     graph, raw = split.forward, program.raw
-    keep = [graph.outputs[name] for name in split.residuals]
-    inputs = [str(node.attrs["name"]) for node in raw.inputs]
-    # Residuals have the same names in backward, beside the cotangents that it takes.
-    seeds = [f"d_{name}" for name in program.losses]
-    entry = EntryFunction(scope, "forward", graph, inputs, raw.nodes, keep=keep, taken=seeds)
+    entry = _forward_entry(program, scope, split)
     outputs = entry.body.results({name: graph.outputs[name] for name in raw.outputs})
     residuals = {name: entry.body.strong(graph.outputs[name]) for name in split.residuals}
-    locals_ = {name: getattr(value, "id", name) for name, value in residuals.items()}
     doc = function_docstring(_backward_doc(program))
-    backward = backward_function(scope, split, locals_, program.variables, doc)
+    backward = backward_function(scope, split, _residual_names(entry, split), program.variables, doc)
 
     def returning(spelling: Spelling) -> list[str]:
         fields = field_names(raw.outputs)
@@ -345,6 +341,20 @@ def _two_halves(program: Program, scope: Scope, split: Split) -> list[list[str]]
     return [entry.lines(function_docstring(text), returning, backward.sizes), backward.lines]
 
 
+def _forward_entry(program: Program, scope: Scope, split: Split) -> EntryFunction:
+    keep = [split.forward.outputs[name] for name in split.residuals]
+    inputs = [str(node.attrs["name"]) for node in program.raw.inputs]
+    # Residuals have the same names in backward, beside the cotangents that it takes.
+    seeds = [f"d_{name}" for name in program.losses]
+    return EntryFunction(scope, "forward", split.forward, inputs, program.raw.nodes, keep=keep, taken=seeds)
+
+
+def _residual_names(entry: EntryFunction, split: Split) -> dict[str, str]:
+    """What residuals are called in ``forward``, by their names in the split."""
+    values = {name: entry.body.strong(split.forward.outputs[name]) for name in split.residuals}
+    return {name: getattr(value, "id", name) for name, value in values.items()}
+
+
 def _backward_doc(program: Program) -> str:
     cotangent = "its cotangent" if len(program.losses) == 1 else "their cotangents, None for zeros"
     keys = keys_text(program.raw, program.variables)
@@ -353,11 +363,8 @@ def _backward_doc(program: Program) -> str:
 
 def _value_and_grad(program: Program, scope: Scope, graph: Graph) -> list[str]:
     (loss,) = program.losses
-    inputs = [str(node.attrs["name"]) for node in program.raw.inputs]
-    source = reached(program.raw, [program.raw.outputs[loss]])
-    entry = EntryFunction(scope, "value_and_grad", graph, inputs, source, forward=[loss])
-    gradients = {name: graph.outputs[f"d_{name}"] for name in program.variables}
-    results = entry.body.results({"": graph.outputs[loss], **gradients})
+    entry = _gradient_entry(program, scope, graph)
+    results = entry.body.results(_loss_and_gradients(program, graph))
     value = results.pop("")
 
     def returning(spelling: Spelling) -> list[str]:
@@ -367,9 +374,21 @@ def _value_and_grad(program: Program, scope: Scope, graph: Graph) -> list[str]:
     return entry.lines(doc, returning)
 
 
+def _gradient_entry(program: Program, scope: Scope, graph: Graph) -> EntryFunction:
+    (loss,) = program.losses
+    inputs = [str(node.attrs["name"]) for node in program.raw.inputs]
+    source = reached(program.raw, [program.raw.outputs[loss]])
+    return EntryFunction(scope, "value_and_grad", graph, inputs, source, forward=[loss])
+
+
+def _loss_and_gradients(program: Program, graph: Graph) -> dict[str, Node]:
+    """What is returned, the loss without a name."""
+    gradients = {name: graph.outputs[f"d_{name}"] for name in program.variables}
+    return {"": graph.outputs[program.losses[0]], **gradients}
+
+
 def _together(scope: Scope, graph: Graph) -> list[str]:
-    inputs = [str(node.attrs["name"]) for node in scope.raw.inputs]
-    entry = EntryFunction(scope, "evaluate", graph, inputs, scope.raw.nodes)
+    entry = _together_entry(scope, graph)
     results = entry.body.results(graph.outputs)
     fields = field_names(graph.outputs)
 
@@ -378,6 +397,27 @@ def _together(scope: Scope, graph: Graph) -> list[str]:
         return joined_lines("return Outputs(", values, ")")
 
     return entry.lines(function_docstring("All outputs in one pass."), returning)
+
+
+def _together_entry(scope: Scope, graph: Graph) -> EntryFunction:
+    inputs = [str(node.attrs["name"]) for node in scope.raw.inputs]
+    return EntryFunction(scope, "evaluate", graph, inputs, scope.raw.nodes)
+
+
+def function_bodies(program: Program) -> dict[str, tuple[Body, Mapping[str, Node]]]:
+    """The statements of the functions that compute all outputs or the gradient, and what each returns."""
+    scope = _scope(program)
+    found: dict[str, tuple[Body, Mapping[str, Node]]] = {}
+    if split := program.split:
+        entry = _forward_entry(program, scope, split)
+        found["forward"] = entry.body, {name: split.forward.outputs[name] for name in program.raw.outputs}
+        body = backward_body(scope, split, _residual_names(entry, split)).body
+        found["backward"] = body, {name: split.backward.outputs[f"d_{name}"] for name in program.variables}
+    if program.together:
+        found["evaluate"] = _together_entry(scope, program.together).body, program.together.outputs
+    if graph := program.value_and_grad:
+        found["value_and_grad"] = _gradient_entry(program, scope, graph).body, _loss_and_gradients(program, graph)
+    return found
 
 
 def field_names(outputs: Iterable[str]) -> dict[str, str]:

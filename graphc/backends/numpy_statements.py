@@ -85,6 +85,12 @@ class Body:
     statements : list of Statement or Loop
     texts : dict of Node to ast.expr
         How each node is written where it is used.
+    order : sequence of Node or Region
+        In which they are computed.
+    steps : dict of Node to Body
+        Of scans, what is repeated.
+    in_place : dict of Node to Node
+        Of what is computed in the memory of an operand, that operand.
     """
 
     def __init__(
@@ -104,7 +110,9 @@ class Body:
         self.comment = comment
         self.statements: list[Written] = []
         self.texts: dict[Node, ast.expr] = dict(leaves)
-        self._leaves = frozenset(leaves)
+        self.steps: dict[Node, Body] = {}
+        self.in_place: dict[Node, Node] = {}
+        self.leaves = frozenset(leaves)
         self._returned = Counter(graph.outputs.values())
         self._inline: dict[Node, int] = {}
         self._repeating: set[Node] = set()
@@ -116,7 +124,8 @@ class Body:
         self._ends: dict[Node, ast.expr] = {}
         self._own_memory: dict[Node, bool] = {}
         self._targets = self._named(user_names, frozenset(keep))
-        for item in schedule(graph, {*self._leaves, *self._checks}) if blocks else graph.nodes:
+        self.order = schedule(graph, {*self.leaves, *self._checks}) if blocks else graph.nodes
+        for item in self.order:
             if isinstance(item, Region):
                 self._write_region(item)
             elif item in self._checks or not isinstance(self.texts.get(item), ast.Name):
@@ -154,25 +163,25 @@ class Body:
             elif candidates:
                 gradients[node] = candidates[0]
         named = {node: self.names.take(name) for table in (own, gradients) for node, name in table.items()}
-        kept = [n for n in self.graph.nodes if n in keep and n not in named and n not in self._leaves]
+        kept = [n for n in self.graph.nodes if n in keep and n not in named and n not in self.leaves]
         return {**named, **{node: self.names.number(node.op.name) for node in kept}}
 
     def _origin(self, node: Node) -> tuple[Node, bool]:
         """The node whose memory this one's result may be, and whether it is new and writable."""
         writable = True
-        while node not in self._own_memory and self._is_view(node):
+        while node not in self._own_memory and self.is_view(node):
             writable = writable and node.op not in _REPEATING
             node = self.graph.operands(node)[0]
         return node, writable and node.op not in (*_GIVEN, OPS["array"]) and self._own_memory.get(node, True)
 
-    def _is_view(self, node: Node) -> bool:
+    def is_view(self, node: Node) -> bool:
         """Whether a result may be memory of the first operand; so it is, for NumPy, with scalars as indices."""
         operands = self.graph.operands(node)
         if not operands or is_literal(self.texts[operands[0]]):
             return False
         if node.op is OPS["gather"]:
             return all(not index.tensor.shape for index in operands[1:])
-        return node.op.flops == 0 or (node.op is OPS["cast"] and not node.tensor.shape)
+        return bool(node.op.view) or (node.op is OPS["cast"] and not node.tensor.shape)
 
     def _write(self, node: Node) -> None:
         if node.op is OPS["scan"]:
@@ -240,6 +249,7 @@ class Body:
         for found in (self._update(*step, name) for step in way):
             text = ast.unparse(found.value)
             self.statements.append(Statement(name, found.value, text, comment, operator=found.operator))
+        self.in_place.update((inner, operand) for inner, _, operand in way)
         return name
 
     def _spent(self, node: Node, value: ast.expr, *, variables: bool) -> Node | None:
@@ -257,7 +267,7 @@ class Body:
     def _is_own_variable(self, node: Node) -> bool:
         """Whether a node is a variable of this function that the model has no name for."""
         users = any(name in self._user_names for name in self.graph.names.get(node, ()))
-        return isinstance(self.texts[node], ast.Name) and node not in self._leaves and not users
+        return isinstance(self.texts[node], ast.Name) and node not in self.leaves and not users
 
     def _update(self, node: Node, value: ast.expr, operand: Node, target: str) -> Update:
         """The statement that makes what an array holds, an operand of a node, into the node."""
@@ -301,7 +311,7 @@ class Body:
 
     def _text(self, node: Node) -> tuple[ast.expr, list[ast.expr]]:
         """The NumPy text of a node, and which of its parts stand in it several times."""
-        if node in self._leaves or node in self._ends:
+        if node in self.leaves or node in self._ends:
             return self._ends.get(node) or self.texts[node], []
         given = [self.texts[operand] for operand in self.graph.operands(node)]
         value = op_text(self.graph, node, given)
@@ -341,7 +351,7 @@ class Body:
         places = [ast.Name(self.names.take(scan.step.name(x)), ast.Load()) for x in scan.scanned]
         texts = [*(ast.Name(name, ast.Load()) for name in carried), *places]
         texts += [self.texts[operand] for operand in operands[scan.carries + len(places) :]]  # type: ignore[misc]
-        inside = Body(
+        inside = self.steps[node] = Body(
             scan.step,
             dict(zip(scan.step.inputs, texts, strict=True)),
             self.names,

@@ -54,10 +54,9 @@ def picture_of(drawn: Graph | Joint) -> Picture:
 
 
 def shape_of(node: Node) -> str:
-    """The shape, and the dtype where it is not the model's float type."""
-    if not isinstance(node.type, TensorType):
-        return str(node.type)
-    return shape_text(node.type.shape) + ("" if node.type.is_float else f" {node.type.dtype}")
+    """The shape, and the dtype where it is not the model's float type; of several results one after the other."""
+    types = (node.type,) if isinstance(node.type, TensorType) else node.type.items
+    return ", ".join(shape_text(type.shape) + ("" if type.is_float else f" {type.dtype}") for type in types)
 
 
 def shortened(text: str, longest: int) -> str:

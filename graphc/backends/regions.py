@@ -13,8 +13,7 @@ from typing import Literal
 from graphc.graph import Graph, Node
 from graphc.op import OPS
 from graphc.ops.indexing import Slice
-from graphc.partition import nominal
-from graphc.size import Size
+from graphc.size import Size, nominal
 from graphc.tensor_type import TensorType
 
 Optimize = Literal["readable", "speed"]

@@ -21,7 +21,7 @@ def on_graph_values(values: Sequence[object], keywords: Mapping[str, object]) ->
 def call_traced(
     model: object, name: str, graph: Graph, values: Sequence[object], keywords: Mapping[str, object]
 ) -> dict[str, Any]:
-    """The outputs of a model for graph values.
+    """The outputs of a model for graph values: all of them, or those that ``output=`` names.
 
     Parameters
     ----------
@@ -47,5 +47,8 @@ def call_traced(
     found = call_model(
         trace.session, layer, Arguments(node, frame, positional, named), None if params is None else given
     )
-    results = found if len(graph.outputs) > 1 and isinstance(found, tuple) else (found,)
-    return dict(zip(graph.outputs, map(traced, results), strict=True))
+    output = keywords.get("output")
+    chosen = list(graph.outputs) if output is None else output
+    names = list(chosen) if isinstance(chosen, (list, tuple)) else [str(chosen)]
+    results = found if isinstance(found, tuple) else (found,)
+    return dict(zip(names, map(traced, results), strict=True))

@@ -12,6 +12,7 @@ from graphc.op import OPS, Op, OpCall, Sample, define
 from graphc.ops.axes import described, unbroadcast
 from graphc.ops.batch_rules import aligned
 from graphc.ops.operand_text import as_float
+from graphc.size import divide
 from graphc.tensor_type import TensorType, broadcast_shapes, promote, shape_text
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ CROSS = define(
         numpy=_cross_text,
         vjp=_cross_vjp,
         flops=3,
+        # The six products of single coordinates, and one more.
+        scratch=lambda z, x, y, **_: divide(z.nbytes * 7, 3),
         label="×",
         batching=_cross_batching,
         samples=tuple(

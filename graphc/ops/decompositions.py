@@ -32,7 +32,7 @@ from graphc.ops.matrix_functions import (
     transposed,
 )
 from graphc.ops.operand_text import as_float
-from graphc.size import Size, at_least, smaller
+from graphc.size import Size, at_least, divide, smaller
 from graphc.tensor_type import TensorType, TupleType, shape_text
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ EIGH = define(
         infer=_eigh_type,
         numpy=lambda c, x: call("np.linalg.eigh", finite("eigh", c, x)),
         vjp=_eigh_vjp,
-        flops=lambda y, x: 10 * x.size * x.shape[-1],
+        flops=cubic(9),
         convention="eigh reads the lower triangle of its operand, and its gradient is of that triangle; "
         "NaN by vectors of eigenvalues that are equal up to rounding",
         samples=tuple(
@@ -143,6 +143,12 @@ def _svd_vjp(ct: Sequence[Value | None], y: Value, x: Value) -> tuple[Value]:
     return (found,)
 
 
+def _svd_flops(y: TupleType, x: TensorType) -> Size:
+    """14 m n² + 8 n³ for U, s and V of m×n with m ≥ n: Golub and Van Loan, Matrix Computations, 2013, 8.6."""
+    rank = y.items[1].shape[-1]
+    return x.size * rank * 14 + y.items[1].size * rank * rank * 8
+
+
 def _graded(x: NDArray[Any]) -> Sequence[NDArray[Any]]:
     """Singular values far from each other and from 0."""
     rows, columns = x.shape[-2:]
@@ -156,7 +162,7 @@ SVD = define(
         infer=_svd_type,
         numpy=lambda c, x: call("np.linalg.svd", finite("svd", c, x), full_matrices=False),
         vjp=_svd_vjp,
-        flops=lambda y, x: 20 * x.size * x.shape[-1],
+        flops=_svd_flops,
         convention="svd' by vectors of singular values that are equal, or 0, up to rounding is NaN; "
         "by a singular value of 0 it is uᵀ ct v of the vectors that NumPy takes",
         samples=tuple(
@@ -191,6 +197,11 @@ def _qr_conditions(x: TensorType) -> list[Condition]:
     return [needed(excess, 0)] if at_least(excess, 0) is None else []
 
 
+def _qr_flops(y: TupleType, x: TensorType) -> Size:
+    """4 m n² - 4/3 n³ for both factors, by Householder's reflections: Golub and Van Loan, 2013, 5.2."""
+    return x.size * x.shape[-1] * 4 - divide(y.items[1].size * x.shape[-1] * 4, 3)
+
+
 def _qr_vjp(ct: Sequence[Value | None], y: Value, x: Value) -> tuple[Value]:
     """(ct_Q + Q copyltu(R ct_Rᵀ - ct_Qᵀ Q)) R⁻ᵀ; copyltu mirrors the lower triangle."""
     q, r = _part(y, 0), _part(y, 1)
@@ -209,6 +220,7 @@ FULL_RANK = define(
         # It refuses what it is applied to, so forward mode must not apply it to tangents, as to those of a linear op.
         vjp=lambda ct, y, r: (ct,),
         flops=0,
+        view="straight",
         samples=(
             Sample((_tensor(3, 3),), domain=(-1.0, 1.0), made=dominant),
             Sample((_tensor(2, 2, 2),), domain=(-1.0, 1.0), made=dominant),
@@ -225,7 +237,8 @@ QR = define(
         infer=_qr_type,
         numpy=lambda c, x: call("np.linalg.qr", finite("qr", c, x)),
         vjp=_qr_vjp,
-        flops=lambda y, x: cubic(y, x) * 4,
+        flops=_qr_flops,
+        scratch=lambda y, x, **_: x.nbytes,
         conditions=_qr_conditions,
         convention="qr' and lstsq of columns that depend on each other up to rounding raise numpy.linalg.LinAlgError",
         samples=tuple(

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from string import ascii_letters
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from graphc.errors import TypeRuleError
 from graphc.numpy_text import call, fill, method
@@ -14,8 +18,8 @@ from graphc.op import OPS, Op, OpCall, Sample, define
 from graphc.ops import batch_rules
 from graphc.ops.axes import Apart, described, normalize_axis, quoted
 from graphc.ops.operand_text import as_float
-from graphc.size import Size
-from graphc.tensor_type import TensorType, promote
+from graphc.size import Size, larger, nominal
+from graphc.tensor_type import TensorType, product, promote
 
 if TYPE_CHECKING:
     from graphc.value import Value
@@ -132,6 +136,85 @@ def _apart(*operands: TensorType, spec: str) -> list[Apart]:
     ]
 
 
+@dataclass(frozen=True)
+class _Contraction:
+    """A step of einsum: the labels of the operands that it multiplies, those of its result, what is left for later."""
+
+    taken: tuple[str, ...]
+    kept: str
+    rest: tuple[str, ...]
+
+    @property
+    def labels(self) -> str:
+        """All labels that indices run over."""
+        return "".join(dict.fromkeys("".join(self.taken)))
+
+    @property
+    def alone(self) -> set[str]:
+        """Those that NumPy sums away in one of two operands before it multiplies."""
+        if len(self.taken) != 2:
+            return set()
+        return set.symmetric_difference(*map(set, self.taken)).difference(self.kept)
+
+
+def _contractions(terms: Sequence[str], output: str, sizes: Mapping[str, Size]) -> Iterator[_Contraction]:
+    """The steps that NumPy plans, for the nominal sizes."""
+    left = list(terms)
+    for places in _plan(terms, output, sizes):
+        taken = [left.pop(place) for place in sorted(places, reverse=True)]
+        labels = dict.fromkeys("".join(taken))
+        kept = "".join(label for label in labels if label in output or any(label in term for term in left))
+        yield _Contraction(tuple(taken), kept, tuple(left))
+        left.append(kept)
+
+
+def _plan(terms: Sequence[str], output: str, sizes: Mapping[str, Size]) -> list[tuple[int, ...]]:
+    if len(terms) <= 2:
+        return [tuple(range(len(terms)))]
+    zero = np.zeros(())
+    given = [np.broadcast_to(zero, [nominal(sizes[label]) for label in term]) for term in terms]
+    return np.einsum_path(f"{','.join(terms)}->{output}", *given, optimize="greedy")[0][1:]
+
+
+def _einsum_flops(y: TensorType, *operands: TensorType, spec: str) -> Size:
+    """A product for each further operand of a step and a sum where a label goes, for each tuple of indices."""
+    terms, output = _labels(spec, operands)
+    sizes = _sizes(spec, operands)
+    total: Size = 0
+    for step in _contractions(terms, output, sizes):
+        alone = step.alone
+        arithmetic = len(step.taken) - 1 + (len(step.kept) < len(step.labels) - len(alone))
+        total = total + product([sizes[label] for label in step.labels if label not in alone]) * arithmetic
+        summed = [term for term in step.taken if alone.intersection(term)]
+        total = total + sum((product([sizes[label] for label in term]) for term in summed), 0)
+    return total
+
+
+def _einsum_scratch(y: TensorType, *operands: TensorType, strided: Sequence[bool], spec: str) -> Size:
+    """What is made of the operands for matrix products, and the results of steps before the last."""
+    terms, output = _labels(spec, operands)
+    sizes = _sizes(spec, operands)
+    apart = {term for term, scattered in zip(terms, strided, strict=True) if scattered}
+    most: Size = 0
+    for step in _contractions(terms, output, sizes):
+        made = [term for term in (*step.taken, *step.rest) if term not in terms]
+        made += [term for term in step.taken if len(step.taken) == 2 and _is_copied(term, step, term in apart)]
+        made += [step.kept] if step.rest else []
+        elements = sum((product([sizes[label] for label in term]) for term in made), 0)
+        most = larger(most, elements * y.item_bytes)
+    return most
+
+
+def _is_copied(term: str, step: _Contraction, strided: bool) -> bool:
+    """Whether the labels of rows, columns or stacks, of which a matrix product has one each, are apart in memory."""
+    shared = set.intersection(*map(set, step.taken))
+    kinds = [(label in shared, label in step.kept) for label in term]
+    if all(kind[1] for kind in kinds):
+        return False
+    several = len(set(kinds)) < len(kinds)
+    return several and (strided or len(list(groupby(kinds))) > len(set(kinds)))
+
+
 def _einsum_vjp(ct: Value, y: Value, *operands: Value, spec: str) -> tuple[Value | None, ...]:
     terms, output = _labels(spec, [x.type for x in operands])
     return tuple(
@@ -201,8 +284,8 @@ EINSUM = define(
         apart=_apart,
         normalize=_einsum_attrs,
         batching=batch_rules.einsum,
-        # Attributes are not known here: at least that many.
-        flops=lambda y, *operands: 2 * sum((x.size for x in operands), y.size),
+        flops=_einsum_flops,
+        scratch=_einsum_scratch,
         label="einsum",
         samples=(
             Sample((_tensor(2, 3), _tensor(3, 4)), {"spec": "ij,jk->ik"}),
@@ -280,7 +363,10 @@ TENSORDOT = define(
         normalize=_tensordot_attrs,
         apart=lambda x, y, *, axes: _apart(x, y, spec=_tensordot_spec(x, y, axes)),
         batching=_tensordot_batching,
-        flops=lambda z, x, y: 2 * (x.size + y.size + z.size),
+        flops=lambda z, x, y, *, axes: _einsum_flops(z, x, y, spec=_tensordot_spec(x, y, axes)),
+        scratch=lambda z, x, y, *, axes, strided: _einsum_scratch(
+            z, x, y, strided=strided, spec=_tensordot_spec(x, y, axes)
+        ),
         samples=(
             Sample(
                 (_tensor(2, 3, 4), _tensor(3, 4)),

@@ -215,6 +215,7 @@ _ACTIVATIONS = (
         partials=(lambda r, x: r * (1 - r),),
         nonnegative=True,
         flops=12,
+        scratch=2,
         label="σ",
         doc="logistic function 1 / (1 + exp(-x))",
     ),
@@ -235,6 +236,7 @@ _ACTIVATIONS = (
         coercion="float",
         partials=(lambda r, x: OPS["exp"](-(OPS["square"](x))) * (2 / sqrt(pi)),),
         flops=50,
+        scratch=7,
         doc="error function",
     ),
 )

@@ -10,9 +10,18 @@ from graphc.numpy_text import call, float_dtype, literal, subscript
 from graphc.op import OPS, Op, OpCall, Sample, define
 from graphc.ops import batch_rules
 from graphc.ops.axes import described, is_size, quoted
-from graphc.ops.indexing import Items, Slice, index_expression, indexed_shape, item_conditions, item_texts, settle_items
+from graphc.ops.indexing import (
+    Items,
+    Slice,
+    index_expression,
+    indexed_shape,
+    item_conditions,
+    item_texts,
+    named_elements,
+    settle_items,
+)
 from graphc.ops.operand_text import as_array
-from graphc.size import Size
+from graphc.size import Size, nominal
 from graphc.tensor_type import Shape, TensorType, broadcast_shapes, shape_text
 
 if TYPE_CHECKING:
@@ -92,6 +101,8 @@ GATHER = define(
         numpy=_gather_text,
         vjp=_gather_vjp,
         normalize=_gather_attrs,
+        flops=0,
+        reads=named_elements,
         conditions=lambda x, *indices, items: item_conditions(items, x.shape),
         limits=lambda x, *indices, items: dict(enumerate(_tensor_axes(items, x.shape), 1)),
         label="[ ]",
@@ -130,6 +141,12 @@ def _scatter_text(c: OpCall, x: ast.expr, *indices: ast.expr, items: Items, shap
     return call("_placed" if unique else "_scatter_add", as_array(c, x), shape, place)
 
 
+def _scatter_scratch(y: TensorType, x: TensorType, *indices: TensorType, unique: bool, **_: object) -> Size:
+    """Of `_scatter_add`, which for several rows finds the place of each element."""
+    by_element = not unique and x.ndim >= 2 and nominal(x.size) >= nominal(y.size)
+    return (x.size + y.size) * 8 if by_element else 0
+
+
 def _scatter_vjp(
     ct: Value, y: Value, x: Value, *indices: Value, items: Items, shape: Shape, unique: bool
 ) -> tuple[Value | None, ...]:
@@ -144,7 +161,8 @@ SCATTER_ADD = define(
         numpy=_scatter_text,
         vjp=_scatter_vjp,
         normalize=_scatter_attrs,
-        flops=lambda y, x, *indices: x.size,
+        flops=lambda y, x, *indices, unique, **_: 0 if unique else x.size,
+        scratch=_scatter_scratch,
         limits=lambda x, *indices, items, shape, unique: dict(enumerate(_tensor_axes(items, shape), 1)),
         batching=batch_rules.scatter_add,
         samples=(
@@ -194,6 +212,8 @@ PICK = define(
         infer=_picked,
         numpy=_pick_text,
         vjp=_pick_vjp,
+        flops=0,
+        reads=named_elements,
         limits=lambda x, index: {1: x.shape[-1]},
         batching=batch_rules.unchanged("pick"),
         samples=(
@@ -232,6 +252,9 @@ ONE_HOT = define(
         numpy=_one_hot_text,
         vjp=lambda ct, y, labels, *, depth, dtype: (None,),
         normalize=_one_hot_attrs,
+        flops=0,
+        # The identity, whose rows are taken.
+        scratch=lambda y, labels, **_: y.shape[-1] * y.shape[-1] * y.item_bytes,
         limits=lambda labels, *, depth, dtype: {0: depth},
         batching=batch_rules.unchanged("one_hot"),
         samples=(Sample(((0, 2, 1),), {"depth": 3}), Sample((((0, 4),),), {"depth": 5})),

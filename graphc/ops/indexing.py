@@ -140,6 +140,11 @@ def needed(size: Size, bound: int) -> Condition:
     return Condition(size - constant, "at_least", bound - constant)
 
 
+def named_elements(result: TensorType, x: TensorType, *indices: TensorType, **attrs: object) -> list[Size]:
+    """What selecting by integers reads: of the operand no more elements than the result has."""
+    return [result.size, *(index.size for index in indices)]
+
+
 def indexed_shape(items: Items) -> list[Size]:
     """The sizes that slices and new axes leave, in order."""
     return [item.length if isinstance(item, Slice) else 1 for item in items if item is None or isinstance(item, Slice)]
@@ -212,6 +217,7 @@ INDEX = define(
         normalize=_index_attrs,
         linear=True,
         flops=0,
+        view="strided",
         conditions=lambda x, *, items: item_conditions(items, x.shape),
         label="[ ]",
         batching=_index_batching,
@@ -253,6 +259,7 @@ SCATTER_SLICE = define(
         numpy=_scatter_text,
         vjp=lambda ct, y, x, *, items, shape: (OPS["index"](ct, items=items),),
         normalize=_scatter_attrs,
+        flops=0,
         linear=True,
         batching=_scatter_batching,
         samples=(

@@ -56,8 +56,8 @@ def _bound_by_name(c: OpCall, *, name: str, type: TensorType, init: Initializer 
     return ast.Name(name, ast.Load())
 
 
-INPUT = define(Op("input", 0, _declared, _bound_by_name, doc="a value that the caller gives"))
-PARAM = define(Op("param", 0, _declared, _bound_by_name, doc="a value that training changes"))
+INPUT = define(Op("input", 0, _declared, _bound_by_name, flops=0, view="straight", doc="a value that the caller gives"))
+PARAM = define(Op("param", 0, _declared, _bound_by_name, flops=0, view="straight", doc="a value that training changes"))
 
 CONST = define(
     Op(
@@ -66,6 +66,7 @@ CONST = define(
         infer=lambda *, value, dtype: TensorType(dtype),
         numpy=lambda c, *, value, dtype: literal(value),
         flops=0,
+        view="straight",
         doc="a number",
     )
 )
@@ -76,6 +77,7 @@ SIZE = define(
         infer=lambda *, size, dtype: TensorType(dtype),
         numpy=lambda c, *, size, dtype: literal(size),
         flops=0,
+        view="straight",
         doc="a size used as a value",
     )
 )
@@ -93,6 +95,7 @@ ARRAY = define(
         infer=lambda *, array: TensorType(array.dtype, array.shape),
         numpy=_array_text,
         flops=0,
+        view="straight",
         doc="saved values that do not change",
     )
 )
@@ -126,6 +129,7 @@ CAST = define(
         numpy=_cast_text,
         vjp=_cast_vjp,
         normalize=_cast_attrs,
+        flops=0,
         implicit=True,
         batching=batch_rules.unchanged("cast"),
         samples=(Sample(((0, 2),), {"dtype": "float64"}), Sample((3,), {"dtype": "float64"})),
@@ -147,6 +151,7 @@ ITEM = define(
         infer=_item_type,
         numpy=lambda c, x, *, index: subscript(x, literal(index)),
         flops=0,
+        view="straight",
         batching=batch_rules.item,
         doc="one result of an op with several",
     )
@@ -160,6 +165,7 @@ STOP_GRADIENT = define(
         vjp=lambda ct, y, x: (None,),
         differentiable=(),
         flops=0,
+        view="straight",
         batching=batch_rules.unchanged("stop_gradient"),
         doc="the value, as a constant for differentiation",
     )
@@ -179,4 +185,4 @@ def _never_emitted(c: OpCall, *operands: ast.expr) -> ast.expr:
     raise AssertionError("grad is expanded before anything is emitted")
 
 
-GRAD = define(Op("grad", 2, infer=_grad_type, numpy=_never_emitted, label="∂", doc="derivative of a scalar"))
+GRAD = define(Op("grad", 2, infer=_grad_type, numpy=_never_emitted, flops=0, label="∂", doc="derivative of a scalar"))

@@ -119,6 +119,7 @@ def _row(x: Value) -> Value:
 
 
 def _flops(z: TensorType, x: TensorType, y: TensorType) -> Size:
+    """A product and a sum for each row, column and inner index."""
     return z.size * 2 * x.shape[-1]
 
 

@@ -22,8 +22,8 @@ from graphc.ops.axes import described, unbroadcast
 from graphc.ops.linear_algebra import batch_shape
 from graphc.ops.operand_text import as_float
 from graphc.ops.reductions import float_of
-from graphc.size import Size
-from graphc.tensor_type import TensorType, TupleType, promote, shape_text
+from graphc.size import Size, divide, larger
+from graphc.tensor_type import TensorType, TupleType, product, promote, shape_text
 
 if TYPE_CHECKING:
     from graphc.value import Value
@@ -73,9 +73,18 @@ def matrix_scalar(x: Value) -> Value:
     return OPS["expand_dims"](x, axis=(-2, -1))
 
 
-def cubic(result: object, x: TensorType, *others: TensorType) -> Size:
-    """The cost of a factorisation."""
-    return x.size * x.shape[-1] + sum((y.size * x.shape[-1] for y in others), 0)
+def cubic(numerator: int, denominator: int = 1) -> Callable[..., Size]:
+    """The flops of what costs so many n³ for each matrix: the counts are those of Golub and Van Loan, 2013."""
+
+    def flops(result: object, x: TensorType) -> Size:
+        return divide(x.size * x.shape[-1] * numerator, denominator)
+
+    return flops
+
+
+def _solve_flops(y: TensorType, a: TensorType, b: TensorType) -> Size:
+    """An LU decomposition of each matrix, and two triangles for each column."""
+    return cubic(2, 3)(y, a) + y.size * a.shape[-1] * 2
 
 
 def _square(name: str, shape_of: str) -> Callable[..., TensorType]:
@@ -126,6 +135,12 @@ def _solve_type(a: TensorType, b: TensorType) -> TensorType:
     return TensorType(dtype, (*batch_shape(a, b), *b.shape[-2:]))
 
 
+def _solve_scratch(y: TensorType, a: TensorType, b: TensorType, **_: object) -> Size:
+    """Of `_solve`: the sizes of the elements of a, later the right sides and eight more."""
+    sides = y.nbytes + product(a.shape[:-1]) * 8 * y.item_bytes
+    return larger(a.nbytes - y.nbytes, sides)
+
+
 def _solve_vjp(ct: Value, y: Value, a: Value, b: Value) -> tuple[Value, Value]:
     """Giles 2.3.1: the cotangent of b is solve(aᵀ, ct), that of a is minus its product with yᵀ."""
     if b.ndim == 1:
@@ -143,7 +158,8 @@ SOLVE = define(
         numpy=lambda c, a, b: call("_solve", as_float(c, a), as_float(c, b, 1), *placed(c)),
         vjp=_solve_vjp,
         batching=batch_rules.solve,
-        flops=cubic,
+        flops=_solve_flops,
+        scratch=_solve_scratch,
         convention="solve(singular up to rounding) raises numpy.linalg.LinAlgError",
         samples=tuple(
             Sample((_tensor(*a), _tensor(*b)), domain=(-1.0, 1.0), made=dominant)
@@ -166,7 +182,8 @@ INV = define(
         infer=_square("inv", "matrix"),
         numpy=lambda c, x: call("_inv", as_float(c, x), *placed(c)),
         vjp=_inv_vjp,
-        flops=cubic,
+        flops=cubic(2),
+        scratch=2,
         convention="inv(singular up to rounding) raises numpy.linalg.LinAlgError",
         samples=_samples(dominant, *_SQUARES),
         batching=batch_rules.unchanged("inv"),
@@ -192,7 +209,9 @@ COFACTORS = define(
         infer=_square("cofactors", "matrix"),
         numpy=lambda c, x: call("_cofactors", finite("cofactors", c, x)),
         vjp=_cofactors_vjp,
-        flops=lambda y, x: 20 * x.size * x.shape[-1],
+        # A singular value decomposition, two determinants and a product.
+        flops=cubic(76, 3),
+        scratch=3,
         convention="cofactors'(singular up to rounding) raises numpy.linalg.LinAlgError",
         samples=_samples(dominant, *_SQUARES),
         batching=batch_rules.unchanged("cofactors"),
@@ -208,7 +227,7 @@ DET = define(
         infer=_square("det", "scalar"),
         numpy=lambda c, x: call("np.linalg.det", as_float(c, x)),
         vjp=lambda ct, y, x: (matrix_scalar(ct) * OPS["cofactors"](x),),
-        flops=cubic,
+        flops=cubic(2, 3),
         samples=_samples(dominant, *_SQUARES),
         batching=batch_rules.unchanged("det"),
         doc="the determinant of square matrices; slogdet does not overflow",
@@ -233,7 +252,7 @@ SLOGDET = define(
         infer=_slogdet_type,
         numpy=lambda c, x: call("np.linalg.slogdet", as_float(c, x)),
         vjp=_slogdet_vjp,
-        flops=cubic,
+        flops=cubic(2, 3),
         convention="slogdet(singular) = (0, -inf), slogdet'(singular up to rounding) raises numpy.linalg.LinAlgError",
         samples=_samples(dominant, *_SQUARES),
         batching=batch_rules.unchanged("slogdet"),
@@ -261,7 +280,7 @@ CHOLESKY = define(
         infer=_square("cholesky", "matrix"),
         numpy=lambda c, x: call("_cholesky", as_float(c, x), *placed(c)),
         vjp=_cholesky_vjp,
-        flops=cubic,
+        flops=cubic(1, 3),
         convention="cholesky reads the lower triangle of its operand, and its gradient is of that triangle; "
         "cholesky(not positive definite beyond rounding) raises numpy.linalg.LinAlgError",
         samples=_samples(positive, *_SQUARES),
@@ -291,7 +310,9 @@ EXPM = define(
         infer=_square("expm", "matrix"),
         numpy=lambda c, x: call("_expm", as_float(c, x)),
         vjp=_expm_vjp,
-        flops=lambda y, x: 20 * x.size * x.shape[-1],
+        # Six products and a solution; how often it squares depends on the values.
+        flops=cubic(44, 3),
+        scratch=9,
         samples=_samples(None, *_SQUARES),
         batching=batch_rules.unchanged("expm"),
         doc="the exponential of square matrices: Padé approximation with scaling and squaring",

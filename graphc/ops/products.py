@@ -60,6 +60,7 @@ EXCLUSIVE_PROD = define(
         normalize=lambda x, *, axis=-1: {"axis": normalize_axis(axis, x.ndim)},
         apart=along,
         flops=5,
+        scratch=2,
         batching=batch_rules.later_axes("exclusive_prod"),
         samples=(
             Sample((TensorType("float64", (3, 4)),), {"axis": 0}),

@@ -103,6 +103,7 @@ RESHAPE = define(
         normalize=_reshape_attrs,
         linear=True,
         flops=0,
+        view="row_major",
         conditions=_reshape_conditions,
         batching=batch_rules.reshape,
         samples=(

@@ -92,6 +92,7 @@ CUMPROD = define(
         numpy=lambda c, x, *, axis: call("np.cumprod", x, axis=axis if c.operand().ndim > 1 else None),
         vjp=_cumprod_vjp,
         normalize=_cumprod_attrs,
+        flops=1,
         apart=along,
         batching=batch_rules.later_axes("cumprod"),
         samples=(

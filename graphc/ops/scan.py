@@ -20,7 +20,7 @@ from graphc.graph import Graph
 from graphc.op import OPS, Condition, Op, OpCall, Sample, define
 from graphc.ops import elementwise, leaves, products, scan_rules, shapes
 from graphc.size import Size
-from graphc.tensor_type import TensorType, TupleType, Type
+from graphc.tensor_type import TensorType, TupleType
 
 __all__ = ["SCAN", "elementwise", "leaves", "products", "shapes"]
 
@@ -59,14 +59,6 @@ def _written_as_a_loop(c: OpCall, *operands: ast.expr, **attrs: object) -> ast.e
     raise AssertionError("scan is statements, not an expression")
 
 
-def _flops(result: Type, *operands: TensorType) -> Size:
-    assert isinstance(result, TupleType)
-    total: Size = 0
-    for type in (*result.items, *operands):
-        total = total + type.size
-    return total
-
-
 def _sample(shape: tuple[int, ...], length: int, *, reverse: bool) -> Sample:
     """h' = sin(h * w) + x and y = h * x, over some steps."""
     type = TensorType("float64", shape)
@@ -87,7 +79,8 @@ SCAN = define(
         jvp=scan_rules.jvp,
         batching=scan_rules.batching,
         higher_order=True,
-        flops=_flops,
+        flops=0,
+        repeats=lambda *, length, **_: length,
         conditions=_conditions,
         samples=(_sample((3,), 4, reverse=False), _sample((), 3, reverse=True), _sample((2,), 0, reverse=False)),
         doc="a step applied again and again: the last carries, and what the steps give, stacked",

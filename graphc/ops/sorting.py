@@ -10,7 +10,7 @@ from graphc.numpy_text import call
 from graphc.op import OPS, Condition, Op, OpCall, Sample, define
 from graphc.ops import batch_rules
 from graphc.ops.axes import along, described, kept, normalize_axis
-from graphc.ops.indexing import Slice
+from graphc.ops.indexing import Slice, named_elements
 from graphc.ops.operand_text import as_float
 from graphc.size import Size, at_least, divide
 from graphc.tensor_type import Shape, TensorType, product, shape_text
@@ -107,6 +107,8 @@ TAKE_ALONG_AXIS = define(
             None,
         ),
         normalize=_along_attrs,
+        flops=0,
+        reads=named_elements,
         limits=lambda x, index, *, axis: {1: x.shape[axis]},
         samples=(
             Sample((_VECTOR, (0, 4, 4))),
@@ -140,7 +142,7 @@ SCATTER_ALONG_AXIS = define(
         numpy=_scatter_text,
         vjp=lambda ct, y, x, index, *, axis, size: (OPS["take_along_axis"](ct, index, axis=axis), None),
         normalize=_scatter_attrs,
-        flops=10,
+        flops=lambda y, x, index, **_: x.size,
         limits=lambda x, index, *, axis, size: {1: size},
         samples=(
             Sample((TensorType("float64", (3,)), (0, 4, 4)), {"size": 5}),
@@ -205,7 +207,8 @@ MEDIAN = define(
         vjp=_median_vjp,
         normalize=_median_attrs,
         batching=batch_rules.position("median"),
-        flops=lambda y, x: x.size * 20,
+        flops=lambda y, x, **_: x.size * 20,
+        scratch=lambda y, x, **_: x.size * y.item_bytes,
         conditions=_median_conditions,
         convention="ties of median: the first of the elements in the middle get the cotangent",
         samples=(

@@ -33,6 +33,7 @@ ARANGE = define(
         infer=_arange_type,
         numpy=lambda c, *, stop: call("np.arange", stop),
         normalize=_arange_attrs,
+        flops=0,
         samples=(Sample((), {"stop": 4}), Sample((), {"stop": 0})),
         doc="the integers from 0 up to a size",
     )

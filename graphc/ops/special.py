@@ -50,6 +50,7 @@ _LOGARITHMS = (
         domain=((0.1, 3), (1.5, 3)),
         needs=("no", "no"),
         flops=20,
+        scratch=1,
         doc="logarithm of the first operand to the base of the second",
     ),
     elementwise(
@@ -91,6 +92,7 @@ _LOGARITHMS = (
         domain=((-2, 2), (0.1, 3)),
         needs=("any", "positive"),
         flops=12,
+        scratch=1,
         convention="xlogy'(0, 0) = (-inf, 0)",
         doc="x log(y), and 0 where x is 0",
     ),
@@ -103,6 +105,7 @@ _LOGARITHMS = (
         domain=((-2, 2), (-0.9, 3)),
         needs=("any", "nonnegative"),
         flops=16,
+        scratch=1,
         convention="xlog1py'(0, -1) = (-inf, 0)",
         doc="x log(1 + y), and 0 where x is 0",
     ),
@@ -117,6 +120,7 @@ _LOGARITHMS = (
         domain=((-3, -0.1),),
         needs=("no",),
         flops=30,
+        scratch=2,
         doc="log(1 - exp(x)) of negative x, exact everywhere",
     ),
 )
@@ -130,6 +134,7 @@ _ERRORS = (
         partials=(lambda r, x: OPS["exp"](-(OPS["square"](x))) * (-2 / sqrt(pi)),),
         nonnegative=True,
         flops=90,
+        scratch=17,
         doc="1 - erf(x), exact in the tail",
     ),
     elementwise(
@@ -141,6 +146,7 @@ _ERRORS = (
         domain=((-0.9, 0.9),),
         needs=("no",),
         flops=500,
+        scratch=25,
         doc="inverse error function",
     ),
 )
@@ -155,6 +161,7 @@ _GAMMA = (
         domain=((0.2, 6),),
         needs=("positive",),
         flops=80,
+        scratch=10,
         doc="logarithm of the absolute gamma function",
     ),
     elementwise(
@@ -166,6 +173,7 @@ _GAMMA = (
         domain=((0.4, 6),),
         needs=("positive",),
         flops=80,
+        scratch=10,
         doc="derivative of lgamma",
     ),
     elementwise(
@@ -177,6 +185,7 @@ _GAMMA = (
         domain=((1, 1), (0.6, 6)),
         needs=("any", "positive"),
         flops=200,
+        scratch=9,
         doc="derivative of digamma of a whole order, the first operand",
     ),
 )

@@ -43,6 +43,9 @@ def _triangle(name: str, doc: str) -> Op:
         lambda ct, y, x, *, k: (OPS[name](ct, k=k),),
         normalize=_offset_attrs,
         linear=True,
+        flops=0,
+        # The mask of one matrix.
+        scratch=lambda y, x, **_: x.shape[-2] * x.shape[-1],
         samples=tuple(
             Sample((TensorType("float64", shape),), {"k": k})
             for shape, k in (((3, 4), 0), ((3, 3), -1), ((2, 4, 3), 1), ((0, 2), 0))
@@ -131,6 +134,7 @@ DIAG = define(
         batching=_diag_batching,
         normalize=_offset_attrs,
         linear=True,
+        flops=0,
         conditions=_diag_conditions,
         samples=tuple(Sample((TensorType("float64", shape),), {"k": k}) for shape, k in _DIAGONALS),
         doc="of a vector the matrix with it on a diagonal, of a matrix its diagonal",

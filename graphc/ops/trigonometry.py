@@ -29,6 +29,7 @@ _CIRCULAR = (
         domain=((0.3, 2.8),),
         needs=("nonzero",),
         flops=16,
+        scratch=1,
         doc="cotangent",
     ),
     elementwise(
@@ -39,6 +40,7 @@ _CIRCULAR = (
         partials=(lambda r, x: r * OPS["tan"](x),),
         domain=((-1.2, 1.2),),
         flops=12,
+        scratch=1,
         doc="secant",
     ),
     elementwise(
@@ -50,6 +52,7 @@ _CIRCULAR = (
         domain=((0.3, 2.8),),
         needs=("nonzero",),
         flops=12,
+        scratch=1,
         doc="cosecant",
     ),
     elementwise(
@@ -60,6 +63,7 @@ _CIRCULAR = (
         partials=(lambda r, x: -1 / (1 + OPS["square"](x)),),
         domain=((0.2, 3),),
         flops=17,
+        scratch=1,
         doc="arc cotangent atan(1 / x), which jumps at 0, where it is π/2",
     ),
     elementwise(
@@ -71,6 +75,7 @@ _CIRCULAR = (
         domain=((1.1, 3),),
         needs=("no",),
         flops=30,
+        scratch=3,
         doc="arc secant acos(1 / x), exact near 1",
     ),
     elementwise(
@@ -82,6 +87,7 @@ _CIRCULAR = (
         domain=((1.1, 3),),
         needs=("no",),
         flops=30,
+        scratch=4,
         doc="arc cosecant asin(1 / x), exact near 1",
     ),
 )
@@ -94,6 +100,7 @@ _HYPERBOLIC = (
         coercion="float",
         partials=(lambda r, x: -(r * OPS["tanh"](x)),),
         flops=14,
+        scratch=2,
         doc="hyperbolic secant, exact in the tails",
     ),
     elementwise(
@@ -105,6 +112,7 @@ _HYPERBOLIC = (
         domain=((0.3, 3),),
         needs=("nonzero",),
         flops=25,
+        scratch=3,
         doc="hyperbolic cosecant, exact in the tails",
     ),
     elementwise(
@@ -116,6 +124,7 @@ _HYPERBOLIC = (
         domain=((0.3, 3),),
         needs=("nonzero",),
         flops=14,
+        scratch=1,
         doc="hyperbolic cotangent",
     ),
     elementwise(
@@ -127,6 +136,7 @@ _HYPERBOLIC = (
         domain=((1.1, 3),),
         needs=("no",),
         flops=17,
+        scratch=1,
         doc="inverse hyperbolic cotangent, exact near 1",
     ),
     elementwise(
@@ -138,6 +148,7 @@ _HYPERBOLIC = (
         domain=((0.1, 0.9),),
         needs=("no",),
         flops=30,
+        scratch=2,
         doc="inverse hyperbolic secant, exact near 1",
     ),
     elementwise(
@@ -149,6 +160,7 @@ _HYPERBOLIC = (
         domain=((0.2, 3),),
         needs=("nonzero",),
         flops=17,
+        scratch=1,
         doc="inverse hyperbolic cosecant",
     ),
 )

@@ -106,6 +106,7 @@ WINDOWS = define(
         normalize=_windows_attrs,
         linear=True,
         flops=0,
+        view="strided",
         conditions=_windows_conditions,
         batching=batch_rules.later_axes("windows"),
         samples=(
@@ -155,7 +156,7 @@ OVERLAP_ADD = define(
         vjp=lambda ct, y, x, *, shape, **where: (OPS["windows"](ct, size=x.shape[len(shape) :], **where),),
         normalize=_overlap_attrs,
         linear=True,
-        flops=lambda y, x: x.size,
+        flops=lambda y, x, **_: x.size,
         conditions=_overlap_conditions,
         batching=lambda values, batched, *, shape, axis, **steps: OPS["overlap_add"](
             values[0], shape=(values[0].shape[0], *shape), axis=tuple(a + 1 for a in axis), **steps

@@ -13,6 +13,7 @@ from graphc.plotting.points import Array, misfit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colorbar import Colorbar
     from matplotlib.colors import Colormap
 
 GET_MATPLOTLIB = 'pip install "matplotlib>=3.8"'
@@ -108,12 +109,24 @@ def add_legend(ax: Axes, look: Theme) -> None:
         ax.legend(labelcolor=look.ink, facecolor=look.page, edgecolor=look.looks["band"].line)
 
 
-def add_colorbar(ax: Axes, look: Theme, values: Any, label: str) -> None:
+def add_colorbar(ax: Axes, look: Theme, values: Any, label: str) -> Colorbar:
     """A scale of the colours of what was drawn."""
-    bar = ax.figure.colorbar(values, ax=ax, pad=0.03)
+    bar: Colorbar = ax.figure.colorbar(values, ax=ax, pad=0.03)
     bar.outline.set_edgecolor(look.thin)
     bar.ax.tick_params(colors=look.muted)
     bar.set_label(label, color=look.ink)
+    return bar
+
+
+def share_axis(ax: Axes, look: Theme, label: str) -> Axes:
+    """Axes over others, with a scale of their own from 0 to 1 at the right."""
+    shares = ax.twinx()
+    shares.set_ylim(0, 1)
+    shares.set_ylabel(label, color=look.ink)
+    shares.tick_params(colors=look.muted)
+    for spine in shares.spines.values():
+        spine.set_visible(False)
+    return shares
 
 
 def is_spatial(ax: Axes) -> bool:

@@ -22,6 +22,9 @@ Grid = tuple[Array, Array, Array]
 
 _PAIRS = ((0, 1), (-1, 1))
 
+_LEAST = 2.0**-53
+"""The probability that counts as the least: one less it is the largest below 1."""
+
 
 def plot_decision_boundary(
     model: Any,
@@ -115,9 +118,16 @@ def _decision(name: str, found: Array, labels: Array, threshold: float) -> _Deci
     if found.dtype.kind in "iub":
         classes = np.union1d(found, labels).astype(int)
         return _Decision(classes, _leads(1.0 * (found[:, None] == classes)))
-    margin = found - threshold
     probable = 0 < threshold < 1 and bool(((found >= 0) & (found <= 1)).all())
+    margin = _log_odds(found) - _log_odds(np.array(threshold)) if probable else found - threshold
     return _Decision(_two_classes(labels), np.stack([-margin, margin], axis=1), found if probable else None)
+
+
+def _log_odds(probability: Array) -> Array:
+    """What a sigmoid was taken of: straight where a probability is a step, of which a grid would make a staircase."""
+    clipped = np.clip(probability.astype(float), _LEAST, 1 - _LEAST)
+    found: Array = np.log(clipped) - np.log1p(-clipped)
+    return found
 
 
 def _leads(scores: Array) -> Array:
@@ -150,8 +160,12 @@ def _check_classes(labels: Array, classes: Array) -> None:
 
 def _shade(ax: Axes, look: Theme, probability: Grid, second: object) -> None:
     """The probability of the second class."""
-    shades = ax.contourf(*probability, levels=np.linspace(0, 1, 11), cmap=sides(look))
-    add_colorbar(ax, look, shades, f"probability of class {second}")
+    across, up, found = probability
+    levels = np.linspace(0, 1, 11)
+    odds = _log_odds(levels)
+    shades = ax.contourf(across, up, _log_odds(found), levels=odds, colors=sides(look)(levels[:-1] + 0.05))
+    bar = add_colorbar(ax, look, shades, f"probability of class {second}")
+    bar.set_ticks(odds[::2], labels=[f"{level:.1f}" for level in levels[::2]])
 
 
 def _fill(ax: Axes, look: Theme, leads: Grid) -> None:

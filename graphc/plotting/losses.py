@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from graphc.backends.palette import Theme
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
-from graphc.plotting.axes import STYLES, add_legend, drawn_on, line_color
+from graphc.plotting.axes import STYLES, add_legend, drawn_on, line_color, share_axis
 from graphc.plotting.points import Array, misfit, numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COUNTERS = ("epoch", "step", "iteration")
+COUNTERS = ("epoch", "step", "steps", "iteration")
 """What a column is called that counts instead of measuring."""
+ACCURACY = "accuracy"
+"""What a column is called that is a share, and no loss: it has an axis of its own."""
 
 
 def plot_losses(
@@ -37,8 +40,9 @@ def plot_losses(
     ----------
     history : mapping of str to sequence, or path of a CSV file
         A curve for each name: ``{"training": [0.9, 0.5], "hold-out": [1.0, 0.7]}``; of a file, for each column of its
-        first line. A column called ``epoch``, ``step`` or ``iteration`` is the horizontal axis, else epochs count
-        from 1. Empty cells and NaN are left out.
+        first line that is not empty below it. The first column called ``epoch``, ``step``, ``steps`` or ``iteration``
+        is the horizontal axis, else epochs count from 1. A column called ``accuracy`` has an axis of its own, at the
+        right. Empty cells and NaN are left out.
     log : bool
         Whether the scale of the losses is logarithmic.
     best : str, optional
@@ -59,16 +63,19 @@ def plot_losses(
     """
     table = history if isinstance(history, Mapping) else _read(history)
     counter, x, curves = _curves(table)
+    accuracy = curves.pop(ACCURACY, None) if len(curves) > 1 else None
     if best is not None and best not in curves:
         raise misfit(f"expected one of the curves {', '.join(curves)} for best, found {best!r}")
     _check_positive(curves if log else {})
     ax, look = drawn_on(ax, theme)
     for number, (name, y) in enumerate(curves.items()):
-        there = ~np.isnan(y)
         # Between dollars is mathematics.
-        label = name.replace("$", r"\$")
-        style = STYLES[number % len(STYLES)]
-        ax.plot(x[: len(y)][there], y[there], style, color=line_color(look, number), linewidth=2, label=label)
+        _draw_curve(ax, look, number, x, y, name.replace("$", r"\$"))
+    if accuracy is not None:
+        shares = share_axis(ax, look, ACCURACY)
+        _draw_curve(shares, look, len(curves), x, accuracy, ACCURACY)
+        # The legend of one axis does not know of the other.
+        _draw_curve(ax, look, len(curves), x[:0], accuracy[:0], ACCURACY)
     _mark_lowest(ax, counter, x, curves[best or list(curves)[-1]], look.ink)
     ax.set_xlabel(counter)
     ax.set_ylabel("loss")
@@ -78,6 +85,12 @@ def plot_losses(
     return ax
 
 
+def _draw_curve(ax: Axes, look: Theme, number: int, x: Array, y: Array, label: str) -> None:
+    there = ~np.isnan(y)
+    style, color = STYLES[number % len(STYLES)], line_color(look, number)
+    ax.plot(x[: len(y)][there], y[there], style, color=color, linewidth=2, label=label)
+
+
 def _curves(table: Mapping[str, ArrayLike]) -> tuple[str, Array, dict[str, Array]]:
     """The name and values of the horizontal axis, and the curves by name."""
     columns = {str(name): numbers(str(name), values) for name, values in table.items()}
@@ -85,14 +98,14 @@ def _curves(table: Mapping[str, ArrayLike]) -> tuple[str, Array, dict[str, Array
         if values.ndim != 1 or np.isnan(values).all():
             raise misfit(f"expected one number for each epoch in {name}, found the shape {values.shape}, "
                          f"{np.isfinite(values).sum()} of them finite")  # fmt: skip
-    counters = [name for name in columns if name.lower() in COUNTERS][:1]
+    counters = [name for name in columns if name.lower() in COUNTERS]
     curves = {name: values for name, values in columns.items() if name not in counters}
     if not curves:
         raise misfit(f"expected at least one loss, found {', '.join(columns) or 'none'}")
     longest = max(map(len, curves.values()))
     if not counters:
         return "epoch", np.arange(1.0, longest + 1), curves
-    (counter,) = counters
+    counter = counters[0]
     if len(columns[counter]) < longest:
         raise misfit(f"expected {longest} values in {counter}, found {len(columns[counter])}")
     return counter, columns[counter], curves
@@ -131,7 +144,8 @@ def _read(file: str | os.PathLike[str]) -> dict[str, list[float]]:
     names, *cells = ([cell.strip() for cell in row] for row in rows)
     if wrong := [number for number, line in enumerate(cells, start=2) if len(line) != len(names)]:
         raise misfit(f"expected {len(names)} cells in each line of {path}, found another number in line {wrong[0]}")
-    return {name: [_cell(path, name, line[i]) for line in cells] for i, name in enumerate(names)}
+    filled = [i for i in range(len(names)) if any(line[i] for line in cells)]
+    return {names[i]: [_cell(path, names[i], line[i]) for line in cells] for i in filled}
 
 
 def _cell(path: Path, name: str, text: str) -> float:

@@ -88,6 +88,8 @@ _NAN_GRADIENT = Failure("exp(x) overflows above x = 709, its gradient is NaN", {
 _OVERFLOW = Failure("exp(x) overflows above x = 709", {"x": 800.0, "y": 790.0})
 _UNDERFLOW = Failure("log(0) once softmax underflows, logits 745 apart", {"x": (0.0, 800.0, 0.0), "labels": 0})
 _SATURATED = Failure("log(0) once sigmoid(x) rounds to 1, above x = 37", {"x": 40.0})
+_IMPROBABLE = Failure("log(0) once the power underflows, of a = 1 below x = -745", {"a": 1.0, "x": -800.0})
+_CERTAIN = Failure("log(0) once sigmoid(x) rounds to 1, above x = 37", {"a": 1.0, "x": 40.0})
 _PRODUCT = Failure("the product overflows or underflows", {"exponent": 300.0, "unsigned": (1e200, 1e200, -1e200)})
 _FACTORS = Failure("the product overflows or underflows", {"exponent": (500.0, -500.0, 1.0), "y": (1e200, 1e-200, 2.0)})
 _RATIO = Failure("the quotient overflows or underflows", {"exponent": (500.0, -500.0, 1.0), "y": (1e-200, 1e200, 2.0)})
@@ -206,6 +208,15 @@ _LOGARITHMS = (
     ),
     Rule("log_of_complement", log(1 - sigmoid(x)), -softplus(x), fails=_SATURATED),
     Rule("log1p_of_complement", log1p(-sigmoid(x)), -softplus(x), fails=_SATURATED),
+    # The three of a Bernoulli likelihood, p**y * (1 - p) ** (1 - y), whose exponents are data.
+    Rule("log_of_sigmoid_power", log(sigmoid(x) ** a), -(a * softplus(-x)), fails=_IMPROBABLE),
+    Rule("log_of_complement_power", log((1 - sigmoid(x)) ** a), -(a * softplus(x)), fails=_CERTAIN),
+    Rule(
+        "log_of_sigmoid_power_factor",
+        log(sigmoid(x) ** a * y),
+        log(sigmoid(x) ** a) + log(y),
+        fails=Failure("the product underflows", {"a": 100.0, "x": -7.0, "y": 1e-100}),
+    ),
     Rule(
         "softplus",
         log(1 + exp(x)),

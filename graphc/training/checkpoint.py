@@ -25,7 +25,8 @@ def fingerprint(settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> str:
     for name, value in arrays.items():
         array = np.ascontiguousarray(value)
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
-        digest.update(array.tobytes())
+        # No copy: the array may be a file that is larger than the memory.
+        digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

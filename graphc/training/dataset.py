@@ -18,8 +18,9 @@ from graphc.errors import GraphcError
 from graphc.graph import Node
 from graphc.point import read_npz
 from graphc.size import Size
-from graphc.training.columns import Labels, arrays_of
-from graphc.training.table import Table, read_csv
+from graphc.training.conversion import Labels, converted
+from graphc.training.csv_table import csv_table
+from graphc.training.parquet_table import parquet_table
 
 Array = NDArray[Any]
 Data: TypeAlias = "Mapping[str, Any] | str | os.PathLike[str]"
@@ -65,7 +66,7 @@ def dataset_of(
     Parameters
     ----------
     model : Model
-    data : mapping, or path of a ``.csv`` or ``.npz`` file
+    data : mapping, or path of a ``.csv``, ``.parquet`` or ``.npz`` file
         Arrays by input, or a table.
     columns : mapping of str to sequence of str, optional
         The columns of a table for each input.
@@ -80,20 +81,20 @@ def dataset_of(
     nodes = {str(node.attrs["name"]): node for node in model.graph.inputs}
     axis = _axis(nodes)
     examples = [name for name, node in nodes.items() if axis is not None and node.tensor.shape[:1] == (axis,)]
+    limits = _limits(model)
     if isinstance(data, Mapping) or Path(data).suffix == ".npz":
         if columns:
-            raise GraphcError(Diagnostic("GC511", "columns are of tables, expected a .csv file for them"))
+            raise GraphcError(Diagnostic("GC511", "columns are of tables, expected a .csv or .parquet file for them"))
         found = _checked(nodes, data if isinstance(data, Mapping) else _arrays(data))
-        seeds = _absent(nodes, found)
-        dataset = Dataset(found, examples, _count(found, examples), seeds, {}, labels or {})
-        _check_limits(model, dataset)
-        return dataset
-    table = read_csv(data)
-    made = arrays_of(table, [nodes[name] for name in examples], columns or {}, labels or {})
+        _check_limits(limits, found)
+        return Dataset(found, examples, _count(found, examples), _absent(nodes, found), {}, labels or {})
+    opened = parquet_table(data) if Path(data).suffix == ".parquet" else csv_table(data)
+    with opened as table:
+        inputs = [nodes[name] for name in examples]
+        made = converted(table, inputs, columns or {}, labels or {}, limits)
+    _check_shapes(nodes, made.arrays)
     seeds = _absent(nodes, made.arrays)
-    dataset = Dataset(made.arrays, examples, len(table.lines), seeds, made.names, made.labels)
-    _check_limits(model, dataset, table)
-    return dataset
+    return Dataset(made.arrays, examples, _count(made.arrays, examples), seeds, made.columns, made.labels)
 
 
 def _axis(nodes: Mapping[str, Node]) -> Size | None:
@@ -113,11 +114,12 @@ def _checked(nodes: Mapping[str, Node], given: Mapping[str, Any]) -> dict[str, A
     if unknown := [name for name in given if name not in nodes]:
         message = f"expected arrays for {', '.join(nodes) or 'no input'}, found one for {unknown[0]}"
         raise GraphcError(Diagnostic("GC511", message))
-    bound: dict[str, tuple[int, str]] = {}
-    return {name: _array(name, node, given[name], bound) for name, node in nodes.items() if name in given}
+    arrays = {name: _array(name, node, given[name]) for name, node in nodes.items() if name in given}
+    _check_shapes(nodes, arrays)
+    return {name: _converted(name, nodes[name], array) for name, array in arrays.items()}
 
 
-def _array(name: str, node: Node, value: Any, bound: dict[str, tuple[int, str]]) -> Array:
+def _array(name: str, node: Node, value: Any) -> Array:
     try:
         array = np.asarray(value)
     except ValueError as fault:
@@ -127,23 +129,53 @@ def _array(name: str, node: Node, value: Any, bound: dict[str, tuple[int, str]])
     if array.dtype.kind not in kinds:
         expected = "numbers" if declared.is_float else "integers" if declared.dtype != "bool" else "bools"
         raise GraphcError(Diagnostic("GC512", f"expected {expected} for {name}, found {array.dtype}"))
-    fits = len(array.shape) == len(declared.shape)
-    for size, found in zip(declared.shape, array.shape, strict=False):
-        if isinstance(size, int):
-            fits = fits and size == found
-        elif str(size).isidentifier():
-            first, other = bound.setdefault(str(size), (found, name))
-            if first != found:
-                message = f"expected as many in {name} as in {other}, found {found} and {first} for {size}"
-                raise GraphcError(Diagnostic("GC511", message))
-    if not fits:
-        shown = ", ".join(map(str, declared.shape))
-        raise GraphcError(Diagnostic("GC511", f"expected the shape ({shown}) for {name}, found {array.shape}"))
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        place = ", ".join(map(str, np.argwhere(~np.isfinite(array))[0]))
-        message = f"expected finite numbers for {name}, found {array[~np.isfinite(array)][0]} at [{place}]"
+    return array
+
+
+def _check_shapes(nodes: Mapping[str, Node], arrays: Mapping[str, Array]) -> None:
+    """Whether arrays have the shapes that are declared, and the same size wherever one is named."""
+    bound: dict[str, tuple[int, str]] = {}
+    for name, array in arrays.items():
+        shape = nodes[name].tensor.shape
+        fits = len(array.shape) == len(shape)
+        for size, found in zip(shape, array.shape, strict=False):
+            if isinstance(size, int):
+                fits = fits and size == found
+            elif str(size).isidentifier():
+                first, other = bound.setdefault(str(size), (found, name))
+                if first != found:
+                    message = f"expected as many in {name} as in {other}, found {found} and {first} for {size}"
+                    raise GraphcError(Diagnostic("GC511", message))
+        if not fits:
+            shown = ", ".join(map(str, shape))
+            raise GraphcError(Diagnostic("GC511", f"expected the shape ({shown}) for {name}, found {array.shape}"))
+
+
+def _converted(name: str, node: Node, array: Array) -> Array:
+    """An array of the declared dtype, which has its numbers; the array itself where it is of that."""
+    dtype = node.tensor.dtype
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = array.astype(dtype, copy=False)
+    # The least and the greatest element show an inf or a NaN, and nothing as large as the data is made for that.
+    if found.dtype.kind == "f" and not np.isfinite(_bounds(found)).all():
+        wrong = ~np.isfinite(found)
+        message = f"expected finite numbers for {name}, found {array[wrong][0]}{_place(wrong)}"
         raise GraphcError(Diagnostic("GC512", message))
-    return array.astype(declared.dtype)
+    if found.dtype.kind == "i" and found is not array and (_bounds(found) != _bounds(array)).any():
+        wrong = found != array
+        message = f"expected integers of {dtype} for {name}, found {array[wrong][0]}{_place(wrong)}"
+        raise GraphcError(Diagnostic("GC512", message))
+    return found
+
+
+def _bounds(array: Array) -> Array:
+    return np.array([array.min(), array.max()] if array.size else [])
+
+
+def _place(wrong: Array) -> str:
+    """Where the first of some elements is."""
+    place = np.argwhere(wrong)[0]
+    return f" at [{', '.join(map(str, place))}]" if len(place) else ""
 
 
 def _absent(nodes: Mapping[str, Node], arrays: Mapping[str, Array]) -> list[str]:
@@ -163,27 +195,20 @@ def _count(arrays: Mapping[str, Array], examples: Sequence[str]) -> int:
     return count
 
 
-def _check_limits(model: Model, dataset: Dataset, table: Table | None = None) -> None:
+def _limits(model: Model) -> dict[str, int]:
+    """What labels and indices stay below, where that is known."""
+    known = {
+        str(node.attrs["name"]): [limit for limit in limits if isinstance(limit, int)]
+        for node, limits in entry_limits(model.graph).items()
+    }
+    return {name: min(limits) for name, limits in known.items() if limits}
+
+
+def _check_limits(limits: Mapping[str, int], arrays: Mapping[str, Array]) -> None:
     """Whether labels and indices are below what they index."""
-    for node, limits in entry_limits(model.graph).items():
-        name = str(node.attrs["name"])
-        array = dataset.arrays.get(name)
-        known = [limit for limit in limits if isinstance(limit, int)]
-        if array is None or not known:
-            continue
-        wrong = np.argwhere((array < 0) | (array >= min(known)))
-        if len(wrong):
-            place = tuple(wrong[0])
-            found = f"{array[place]}{_meaning(dataset, name, array[place])}"
-            message = f"expected labels from 0 to {min(known) - 1} for {name}, found {found}"
-            if table is not None:
-                column = dataset.columns[name][
-                    int(np.ravel_multi_index(place[1:], array.shape[1:])) if place[1:] else 0
-                ]
-                raise GraphcError(Diagnostic("GC512", message, table.span(int(place[0]), column)))
-            raise GraphcError(Diagnostic("GC512", f"{message} at [{', '.join(map(str, place))}]"))
-
-
-def _meaning(dataset: Dataset, name: str, label: int) -> str:
-    texts = dataset.labels.get(name, ())
-    return f" ({texts[label]})" if 0 <= label < len(texts) else ""
+    for name, limit in limits.items():
+        array = arrays.get(name, np.zeros(0))
+        if array.size and (array.min() < 0 or array.max() >= limit):
+            wrong = (array < 0) | (array >= limit)
+            message = f"expected labels from 0 to {limit - 1} for {name}, found {array[wrong][0]}{_place(wrong)}"
+            raise GraphcError(Diagnostic("GC512", message))

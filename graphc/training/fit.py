@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +19,18 @@ from graphc.compiler import compile
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError, GraphcWarning
 from graphc.optimizer import Optimizer
+from graphc.plotting import plot_losses
 from graphc.training.augment import Augment, augmented
 from graphc.training.checkpoint import fingerprint, npz_bytes, read_checkpoint, write_checkpoint
-from graphc.training.columns import Labels
+from graphc.training.conversion import Labels
 from graphc.training.dataset import Data, Dataset, dataset_of
 from graphc.training.fault import divergence, is_finite
-from graphc.training.history import Epoch, Params, Progress, csv_text
-from graphc.training.lbfgs import Watch, minimised
+from graphc.training.history import Epoch, Params, Progress, Watch, WatchSteps, csv_text
+from graphc.training.lbfgs import minimised
 from graphc.training.scores import Scores
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +70,26 @@ class Fit:
         write_atomic(path, csv_text(self.history))
         return Path(path)
 
+    def plot(self, **options: Any) -> Axes:
+        """Draw the losses of the epochs, and the accuracy where there is one; options are those of `plot_losses`.
+
+        Raises
+        ------
+        GraphcError
+            GC404 without Matplotlib.
+
+        Examples
+        --------
+        >>> data = {"x": [1.0, 2.0], "y": [3.0, 6.0]}
+        >>> found = fit("x: Input[N]\\ny: Input[N]\\nw: Param = 0\\nloss: Output = mse(w * x, y)", data, epochs=5)
+        >>> ax = found.plot(log=True)
+        >>> ax.get_lines()[0].get_label()
+        'training'
+        """
+        names = {"epoch": "epoch", "loss": "training", "holdout_loss": "held out", "accuracy": "accuracy"}
+        columns = {shown: [getattr(epoch, name) for epoch in self.history] for name, shown in names.items()}
+        return plot_losses({name: y for name, y in columns.items() if not np.isnan(y).all()}, **options)
+
     def __repr__(self) -> str:
         return f"<graphc fit of {self.model.name}, {self.epoch} epochs: {self.history[self.epoch - 1]}>"
 
@@ -85,6 +110,7 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
     watch: Watch | None = None,
+    watch_steps: WatchSteps | None = None,
     augment: Augment | None = None,
     **options: Any,
 ) -> Fit:
@@ -94,9 +120,10 @@ def fit(
     ----------
     source : Model, or what `compile` takes
         Not yet compiled, it is also compiled with ``training=False``, for the measurements on what is held out.
-    data : mapping, or path of a ``.csv`` or ``.npz`` file
-        An array for each input. The first free size that an input begins with counts the examples. An integer scalar
-        that is not among the data is a seed: it gets a new number in each step.
+    data : mapping, or path of a ``.csv``, ``.parquet`` or ``.npz`` file
+        An array for each input, or a table; docs/training.md says what is kept on disk. The first free size that an
+        input begins with counts the examples. An integer scalar that is not among the data is a seed: it gets a new
+        number in each step.
     epochs : int
         How often to go through the examples.
     batch : int, optional
@@ -124,6 +151,8 @@ def fit(
         Go on from the checkpoint where there is one: the result is that of a training that was never stopped.
     watch : callable, optional
         Receives each `Epoch`.
+    watch_steps : callable, optional
+        Receives how many steps are done and how many there are at most: before the first one, and after each.
     augment : callable, optional
         Receives the examples of each step as a dict of arrays, and a generator that depends on the seed, the epoch and
         the step alone; gives those to learn from, of the same names, shapes and dtypes. What is held out is never
@@ -158,19 +187,26 @@ def fit(
     kept, held_out = _split(dataset, holdout, seed)
     progress = Progress(start, {} if lbfgs else model.init_state(start), (), start, 0)
     scores = Scores(measured, dataset, held_out)
+    steps = 1 if lbfgs or batch is None else -(-len(kept) // batch)
+    tell = partial(_tell, watch_steps, epochs * steps)
     if lbfgs:
         if checkpoint is not None:
             raise ValueError("a training by L-BFGS is not interrupted, expected no checkpoint, found one")
         if augment is not None:
             raise ValueError("a training by L-BFGS has the same examples in each step, expected no augment, found one")
-        progress = minimised(model, dataset.inputs(kept), progress, epochs, patience, scores, watch)
+        tell(0)
+        progress = minimised(model, dataset.inputs(kept), progress, epochs, patience, scores, _with_steps(tell, watch))
     else:
-        told = {} if augment is None else {"augment": getattr(augment, "__qualname__", type(augment).__qualname__)}
-        mark = _mark(model, dataset, start, batch=batch, holdout=holdout, seed=seed, **told)
+        settings: dict[str, Any] = {"batch": batch, "holdout": holdout, "seed": seed}
+        if augment is not None:
+            settings["augment"] = getattr(augment, "__qualname__", type(augment).__qualname__)
+        # Which reads all data, for a checkpoint only.
+        mark = "" if checkpoint is None else _mark(model, dataset, start, **settings)
         if resume and checkpoint is not None and Path(checkpoint).exists():
             progress = read_checkpoint(checkpoint, mark)
+        tell(len(progress.history) * steps)
         while len(progress.history) < epochs and not progress.risen(patience):
-            progress = _epoch(model, dataset, kept, batch, seed, progress, scores, augment)
+            progress = _epoch(model, dataset, kept, batch, seed, progress, scores, augment, tell)
             if checkpoint is not None:
                 write_checkpoint(checkpoint, mark, progress)
             if watch is not None:
@@ -215,25 +251,31 @@ def _mark(model: Model, dataset: Dataset, params: Params, **settings: Any) -> st
     return fingerprint(told, {**dataset.arrays, **{f"param {name}": value for name, value in params.items()}})
 
 
-def _split(dataset: Dataset, holdout: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _split(dataset: Dataset, holdout: float, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """The rows to learn from, and those to measure with."""
     count = round(dataset.count * holdout)
     if holdout and not 0 < count < dataset.count:
         message = f"expected examples to hold out and to learn from, found {dataset.count} for a share of {holdout}"
         raise GraphcError(Diagnostic("GC513", message))
-    order = np.random.default_rng([seed, 0]).permutation(dataset.count)
-    return np.sort(order[count:]), np.sort(order[:count])
+    # Four bytes for an example, and no copies: there may be very many.
+    order = np.arange(dataset.count, dtype=np.int32 if dataset.count < 2**31 else np.int64)
+    np.random.default_rng([seed, 0]).shuffle(order)
+    held_out, kept = order[:count], order[count:]
+    held_out.sort()
+    kept.sort()
+    return kept, held_out
 
 
 def _epoch(
     model: Model,
     dataset: Dataset,
-    kept: NDArray[np.int64],
+    kept: NDArray[Any],
     batch: int | None,
     seed: int,
     progress: Progress,
     scores: Scores,
     augment: Augment | None,
+    tell: Callable[[int], object],
 ) -> Progress:
     """One more epoch: it depends on the seed, its number and the training so far, on nothing else."""
     number = len(progress.history) + 1
@@ -254,6 +296,7 @@ def _epoch(
                     raise divergence(model, before, inputs, step, number)
                 raise divergence(model, earlier, inputs_before, step - 1, number)
             total += float(loss) * len(rows)
+            tell(int(state["steps_done"]))
         if not is_finite(params):
             raise divergence(model, before, inputs, int(state["steps_done"]), number)
         result = _result(model, params, state)
@@ -268,7 +311,23 @@ def _result(model: Model, params: Params, state: Params) -> Params:
     return model.averaged_params(params, state) if optimizer is not None and optimizer.averages else params
 
 
-def _batches(rows: NDArray[np.int64], batch: int | None, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+def _tell(watch_steps: WatchSteps | None, steps: int, done: int) -> None:
+    if watch_steps is not None:
+        watch_steps(done, steps)
+
+
+def _with_steps(tell: Callable[[int], object], watch: Watch | None) -> Watch:
+    """What is told of each iteration of L-BFGS, which is a step and an epoch."""
+
+    def told(epoch: Epoch) -> None:
+        tell(epoch.steps)
+        if watch is not None:
+            watch(epoch)
+
+    return told
+
+
+def _batches(rows: NDArray[Any], batch: int | None, rng: np.random.Generator) -> Iterator[NDArray[Any]]:
     if batch is None:
         yield rows
         return

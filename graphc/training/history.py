@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import isnan, nan
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 Params = Mapping[str, Any]
 
@@ -34,6 +34,12 @@ class Epoch(NamedTuple):
     def __str__(self) -> str:
         shown = {"loss": self.loss, "held out": self.holdout_loss, "accuracy": self.accuracy}
         return ", ".join(f"{name} {value:.4g}" for name, value in shown.items() if not isnan(value))
+
+
+Watch: TypeAlias = Callable[[Epoch], object]
+"""Who is told of each epoch."""
+WatchSteps: TypeAlias = Callable[[int, int], object]
+"""Who is told how many steps are done, and how many there are at most."""
 
 
 @dataclass(frozen=True)

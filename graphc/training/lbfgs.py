@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from graphc.compiled_model import Model
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.training.fault import divergence
-from graphc.training.history import Epoch, Progress
+from graphc.training.history import Epoch, Params, Progress, Watch
 from graphc.training.scores import Scores
 
-Watch: TypeAlias = Callable[[Epoch], object]
+# SciPy's own give up four digits of the parameters; how long a training may take is what the iterations are for.
+_TOLERANCES = {"ftol": 1e-15, "gtol": 1e-10}
 
 
 def minimised(
@@ -35,27 +37,15 @@ def minimised(
     """
     minimize = _minimize()
     start = progress.params
-    variables = {name: np.asarray(start[name]) for name in model.variables}
-    ends = np.cumsum([value.size for value in variables.values()])[:-1]
-
-    # Not the module's `unpack`: it cannot tell free sizes, which the shapes of the start do.
-    def point(theta: Any) -> dict[str, Any]:
-        parts = np.split(theta.copy(), ends)
-        return {
-            **start,
-            **{name: part.reshape(variables[name].shape) for name, part in zip(variables, parts, strict=True)},
-        }
-
-    def vector(values: Mapping[str, Any]) -> Any:
-        return np.concatenate([np.ravel(values[name]) for name in variables])
+    moved = {name: start[name] for name in model.variables}
 
     def objective(theta: Any) -> Any:
-        loss, gradients = model.value_and_grad(point(theta), **inputs)
-        return loss, vector(gradients)
+        loss, gradients = model.module.value_and_grad({**start, **_unpacked(theta, moved)}, **inputs)
+        return loss, _packed({name: gradients[name] for name in moved})
 
     def after_iteration(intermediate_result: Any) -> None:
         nonlocal progress
-        params = point(intermediate_result.x)
+        params = {**start, **_unpacked(intermediate_result.x, moved)}
         number = len(progress.history) + 1
         epoch = Epoch(number, number, float(intermediate_result.fun), *scores.of(params))
         progress = progress.after(params, {}, epoch)
@@ -64,16 +54,31 @@ def minimised(
         if progress.risen(patience):
             raise StopIteration
 
-    theta = vector(start)
+    theta = _packed(moved)
     with np.errstate(all="ignore"):
         loss, gradient = objective(theta)
         if not (np.isfinite(loss) and np.isfinite(gradient).all()):
             raise divergence(model, start, inputs, 1, 1)
-        options = {"maxiter": iterations}
+        options = {"maxiter": iterations, **_TOLERANCES}
         minimize(objective, theta, jac=True, method="L-BFGS-B", callback=after_iteration, options=options)
     if progress.history:
         return progress
     return progress.after(start, {}, Epoch(1, 0, float(loss), *scores.of(start)))
+
+
+def _packed(params: Params) -> NDArray[Any]:
+    """Parameters as one vector. The module's own functions of a vector would ask for sizes that no input tells."""
+    return np.concatenate([np.ravel(value) for value in params.values()])
+
+
+def _unpacked(theta: NDArray[Any], like: Params) -> dict[str, NDArray[Any]]:
+    """Copies, in the shapes and float types of other parameters; integers have become floats."""
+    pieces = np.split(theta, np.cumsum([np.size(value) for value in like.values()])[:-1])
+    arrays = {name: np.asarray(value) for name, value in like.items()}
+    return {
+        name: piece.reshape(array.shape).astype(np.result_type(array, np.float16))
+        for (name, array), piece in zip(arrays.items(), pieces, strict=True)
+    }
 
 
 def _minimize() -> Any:

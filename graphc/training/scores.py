@@ -13,6 +13,9 @@ from graphc.compiled_model import Model
 from graphc.training.dataset import Dataset
 from graphc.training.history import Params
 
+PART = 1024
+"""Examples that are measured at a time."""
+
 
 class Scores:
     """What a model is measured by.
@@ -26,21 +29,28 @@ class Scores:
         The examples; none to measure nothing.
     """
 
-    def __init__(self, model: Model, dataset: Dataset, rows: NDArray[np.int64]) -> None:
-        self.model, self.classes = model, classified(model)
-        self.inputs = dataset.inputs(rows) if len(rows) else None
+    def __init__(self, model: Model, dataset: Dataset, rows: NDArray[Any]) -> None:
+        self.model, self.dataset, self.classes = model, dataset, classified(model)
+        # Parts that differ by one example at most: none is so small that a model cannot take it.
+        self.parts = np.array_split(rows, -(-len(rows) // PART)) if len(rows) else []
 
     def of(self, params: Params) -> tuple[float, float]:
-        """The loss and the accuracy; NaN for what there is not."""
-        if self.inputs is None:
+        """The mean of the loss over parts of the examples, and the accuracy; NaN for what there is not."""
+        if not self.parts:
             return nan, nan
-        found = self.model(params, **self.inputs)
+        found = [self._of_part(params, rows) for rows in self.parts]
+        loss, share = np.average(found, axis=0, weights=[len(rows) for rows in self.parts])
+        return float(loss), float(share)
+
+    def _of_part(self, params: Params, rows: NDArray[Any]) -> tuple[float, float]:
+        inputs = self.dataset.inputs(rows)
+        found = self.model(params, **inputs)
         outputs = found if isinstance(found, dict) else {self.model.losses[0]: found}
         loss = float(outputs[self.model.losses[0]])
         if self.classes is None:
             return loss, nan
         label, output = self.classes
-        return loss, accuracy(outputs[output], self.inputs[label])
+        return loss, accuracy(outputs[output], inputs[label])
 
 
 def accuracy(scores: Any, labels: Any) -> float:

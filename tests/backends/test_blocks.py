@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import graphc
-from graphc.backends.regions import Region, schedule
+from graphc.backends.regions import OPTIMIZE, Region, schedule
 from graphc.cli import main
 from graphc.errors import GraphcError
 from graphc.provenance import Options, Provenance, read_provenance
@@ -243,6 +243,14 @@ def test_memory_is_that_of_the_results() -> None:
         tracemalloc.stop()
     # Six work arrays of at most 128 kB, and the sums of the blocks.
     assert peak < sum(gradient.nbytes for gradient in gradients.values()) + 800_000
+
+
+@pytest.mark.parametrize("text", [ROWS, *MODELS.values()], ids=["rows", *MODELS])
+def test_the_cost_counts_whole_arrays_and_no_work_arrays(text: str) -> None:
+    readable, fast = (graphc.compile(text, optimize=style).cost({"N": 9000}) for style in OPTIMIZE)
+    assert readable.function("value_and_grad").cost == fast.function("value_and_grad").cost
+    if text == CHAIN:
+        assert fast.function("value_and_grad").peaks == (3 * 8 * 9000,)
 
 
 def test_work_arrays_are_those_of_the_last_call() -> None:

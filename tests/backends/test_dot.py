@@ -113,6 +113,13 @@ def test_edges_carry_shapes_and_scalar_graphs_carry_none() -> None:
     assert "scalar" not in dot(figure1())
 
 
+def test_an_edge_of_several_results_carries_their_shapes() -> None:
+    b = Builder()
+    factors = OPS["qr"](b.input("X", TensorType("float64", (5, 3))))
+    text = dot(b.finish({"q": OPS["item"](factors, index=0).node}))
+    assert 'label="5×3, 3×3"' in text
+
+
 def test_gradient_edges_are_written_upwards_and_drawn_backwards() -> None:
     graph = joint(figure1())
     seed = next(iter(graph.seeds.values()))

@@ -8,6 +8,7 @@ import doctest
 import io
 import re
 import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,6 +123,12 @@ class Page:
             examples, out=report.write, clear_globs=False
         )
         assert not failed, f"{self.name}:{block.line}\n{report.getvalue()}"
+
+
+def close_figures() -> None:
+    """Forget the figures of a page, where it has drawn any."""
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
 
 
 def same(expected: str, found: str) -> bool:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.docs.blocks import Page, blocks, same
+from tests.docs.blocks import Page, blocks, close_figures, same
 
 RUN = ("python", "gc", "console")
 
@@ -42,6 +42,7 @@ def main() -> None:
             sys.path.insert(0, folder)
             path.write_text(refreshed(path.read_text(encoding="utf-8"), path.name), encoding="utf-8")
             sys.path.remove(folder)
+            close_figures()
 
 
 if __name__ == "__main__":

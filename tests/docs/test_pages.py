@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from docs.pages import GALLERY, NAMED_MODEL, PAGES
-from tests.docs.blocks import Block, Page, anchors, blocks, links
+from tests.docs.blocks import Block, Page, anchors, blocks, close_figures, links
 from tests.docs.refresh import RUN, refreshed
 
 # Blocks of other packages, run where these are installed: tests/peers/test_pages.py.
@@ -21,12 +21,14 @@ ROOT = Path(__file__).parents[2]
 NOT_RUN = {
     "README.md": (
         "python3 -m venv .venv && .venv/bin/pip install '.[draw]' && .venv/bin/graphc demo\n",
-        "python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/python -m pytest -n auto\n",
+        "python3 -m venv .venv && .venv/bin/pip install '.[test]' && "
+        '.venv/bin/python -m pytest -n auto -m "not slow"\n',
     ),
     "docs/plots.md": ('pip install "matplotlib>=3.8"\n',),
     "docs/errors.md": (
         "pip install 'pygraphviz>=2.0' && graphc draw digits.gc -o digits.svg\n",
         "pip install 'pygments>=2.17' && graphc report digits.gc -o digits.html\n",
+        "pip install 'pyarrow>=17' && graphc train digits.gc --data digits.parquet\n",
     ),
     # Pictures of a browser, which differ from machine to machine.
     "docs/pictures.md": (
@@ -35,8 +37,8 @@ NOT_RUN = {
     ),
     "docs/report.md": ("pip install 'graphc[report]'\n",),
 }
-# Text that no block prints: what a command says where nothing is installed that draws.
-PLAIN = {"docs/errors.md": 2}
+# Text that no block prints: what a command says where something is not installed.
+PLAIN = {"docs/errors.md": 3}
 
 
 @pytest.fixture
@@ -46,6 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
     yield tmp_path
+    close_figures()
     for name in set(sys.modules) - before:
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
             del sys.modules[name]

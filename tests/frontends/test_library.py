@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+from graphc.compiler import compile
 from graphc.frontends.library import library
 from tests.evaluate import evaluate
 from tests.frontends.reading import read
@@ -71,6 +72,14 @@ def test_values(text: str, value: np.ndarray) -> None:
     with np.errstate(all="ignore"):
         found = evaluate(graph, {"X": X, "T": T, "P": P, "O": ONE_HOT, "y": np.array([1, 0])})["f"]
     np.testing.assert_allclose(np.asarray(found), value, rtol=1e-12, atol=1e-300)
+
+
+def test_the_perceptron_loss_has_the_slope_of_the_rule_at_zero_weights() -> None:
+    text = "w: Input\ny: Input[3]\nx: Input[3]\nloss: Output = sum(perceptron_loss(w * x, y))"
+    value, gradients = compile(text, wrt=["w"]).value_and_grad(w=0.0, x=[2.0, 3.0, 5.0], y=[1.0, -1.0, -1.0])
+    assert (value, gradients["w"]) == (0.0, 8.0)
+    value, _ = compile(text).value_and_grad(w=np.nan, x=[2.0, 3.0, 5.0], y=[1.0, -1.0, -1.0])
+    assert np.isnan(value)
 
 
 def test_dropout_by_seed_keeps_the_mean() -> None:

@@ -230,6 +230,21 @@ def test_several_outputs_and_derived_models_keep_their_layout() -> None:
     assert f.value_and_grad(x=2.0) == (4 + 8 + 8 + 144, {"x": 4 + 12 + 12 + 2 * 12 * 12})
 
 
+def test_an_output_is_chosen_and_what_it_does_not_need_is_not_asked_for() -> None:
+    powers = gx.compile("x: Input\ny: Input\na: Output = x ** 2\nb: Output = a * x\nc: Output = y", gradient=False)
+
+    @gx.model
+    def f(x):
+        both = powers(x=x, output=["b", "a"])
+        return powers(x, output="a") + both["a"] * both["b"]
+
+    assert f.value_and_grad(x=2.0) == (4 + 4 * 8, {"x": 4 + 5 * 16})
+    assert refusal(lambda x: powers(x, output="d"))[:2] == (
+        "GC101",
+        "expected outputs of powers for output=, a, b, c; found the text 'd'",
+    )
+
+
 def test_gradients_of_a_model_in_a_model() -> None:
     slope = gx.grad("x: Input[N]\nw: Param[N]\nloss: Output = sum(sin(x) * w ** 2)")
 

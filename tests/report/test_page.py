@@ -94,7 +94,7 @@ def test_numbers_are_those_of_the_model(figure: Parsed, case: int) -> None:
 
 def test_arrays_are_those_of_the_model() -> None:
     model = graphc.compile(SOFTMAX)
-    values = {"X": np.arange(15.0).reshape(5, 3), "y": [0, 1, 1, 0, 1], "theta": np.eye(3, 2)}
+    values = {"z1": np.arange(15.0).reshape(5, 3), "y": [0, 1, 1, 0, 1], "theta": np.eye(3, 2)}
     at = model.at(values)
     data = Parsed(model.show(at).html).data
     arrays = data["cases"][0]["arrays"]
@@ -110,7 +110,7 @@ def test_code_lines_carry_the_nodes_of_the_values_that_they_assign() -> None:
     html = model.show().html
     graph = model.joint.graph
     z2 = next(node for node in graph.nodes if graph.name(node) == "z2")
-    assert f'<span class="line" data-nodes="n{z2.serial}" tabindex="0">    z2 = X @ theta</span>' in html
+    assert f'<span class="line" data-nodes="n{z2.serial}" tabindex="0">    z2 = z1 @ theta</span>' in html
     (line,) = (line for line in html.split("\n") if "    d_z2 = " in line)
     assert f"n{model.joint.cotangents[z2].serial}" in line.split('"')[3].split()
     assert f"n{z2.serial}" not in line.split('"')[3].split()

@@ -63,6 +63,10 @@ def shifted(z: Value) -> Value:
         ),
         (lambda z: log(1 - sigmoid(z)), "neg(softplus(z))"),
         (lambda z: log(sigmoid(z)), "neg(softplus(neg(z)))"),
+        (
+            lambda z: log(sigmoid(z) ** z * (1 - sigmoid(z)) ** (1 - z)),
+            "neg(add(mul(z, softplus(neg(z))), mul(sub(1.0, z), softplus(z))))",
+        ),
         (lambda z: 1 / (1 + exp(-z)), "sigmoid(z)"),
         (lambda z: z / (1 + exp(-z)), "mul(z, sigmoid(z))"),
         (lambda z: 1 / (exp(z) + 1), "sigmoid(neg(z))"),

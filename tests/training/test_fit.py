@@ -65,9 +65,10 @@ def test_every_example_is_seen_once_in_each_epoch() -> None:
     assert found.params["w"] == 3 * 1023
 
 
-def test_a_seed_gives_the_same_numbers_and_another_one_others() -> None:
+@pytest.mark.parametrize("batch", [1, 16, None], ids=["stochastic", "mini-batch", "batch"])
+def test_a_seed_gives_the_same_numbers_and_another_one_others(batch: int | None) -> None:
     def trained(seed: int) -> Fit:
-        return graphc.fit(CLASSES, {"X": X, "y": KINDS}, epochs=3, batch=16, holdout=0.2, seed=seed)
+        return graphc.fit(CLASSES, {"X": X, "y": KINDS}, epochs=3, batch=batch, holdout=0.2, seed=seed)
 
     assert same(trained(1), trained(1))
     assert not same(trained(1), trained(2))
@@ -114,12 +115,58 @@ def options(path: Path) -> dict[str, Any]:
     return {"epochs": 6, "batch": 16, "holdout": 0.2, "seed": 5, "checkpoint": path}
 
 
+@pytest.mark.parametrize("batch", [1, 16, None], ids=["stochastic", "mini-batch", "batch"])
 @pytest.mark.parametrize("stop", [1, 3, 6])
-def test_a_training_that_goes_on_is_the_unbroken_one(tmp_path: Path, stop: int) -> None:
-    data, path = {"X": X, "y": KINDS}, tmp_path / "c.npz"
-    whole = graphc.fit(CLASSES, data, **options(tmp_path / "whole.npz"))
-    graphc.fit(CLASSES, data, **{**options(path), "epochs": stop})
-    assert same(graphc.fit(CLASSES, data, **options(path), resume=True), whole)
+def test_a_training_that_goes_on_is_the_unbroken_one(tmp_path: Path, stop: int, batch: int | None) -> None:
+    data, usual = {"X": X, "y": KINDS}, {**options(tmp_path / "c.npz"), "batch": batch}
+    whole = graphc.fit(CLASSES, data, **{**usual, "checkpoint": tmp_path / "whole.npz"})
+    graphc.fit(CLASSES, data, **{**usual, "epochs": stop})
+    assert same(graphc.fit(CLASSES, data, **usual, resume=True), whole)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "npz"])
+def test_the_numbers_are_the_same_wherever_the_data_are_from(tmp_path: Path, ending: str) -> None:
+    data, path = {"X": X, "y": KINDS}, tmp_path / f"d.{ending}"
+    if ending == "npz":
+        np.savez(path, **data)
+    elif ending == "csv":
+        rows = [f"{x!r},{y!r},{kind}" for (x, y), kind in zip(X.tolist(), KINDS.tolist(), strict=True)]
+        path.write_text("\n".join(["X0,X1,y", *rows]))
+    else:
+        pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(pa.table({"X0": X[:, 0], "X1": X[:, 1], "y": KINDS}), path)
+    # The checkpoint of one is that of the other: it is the numbers that count.
+    graphc.fit(CLASSES, data, **{**options(tmp_path / "c.npz"), "epochs": 2})
+    resumed = graphc.fit(CLASSES, path, **options(tmp_path / "c.npz"), resume=True)
+    assert same(resumed, graphc.fit(CLASSES, data, **options(tmp_path / "whole.npz")))
+
+
+def test_steps_are_told_before_the_first_and_after_each(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    data, path = {"X": X, "y": Y}, tmp_path / "c.npz"
+    for epochs, expected in ((2, range(7)), (3, range(6, 10))):
+        told.clear()
+        graphc.fit(
+            LINE, data, epochs=epochs, batch=25, checkpoint=path, resume=True, watch_steps=lambda *two: told.append(two)
+        )
+        assert told == [(step, 3 * epochs) for step in expected]
+
+
+def test_curves_of_a_training() -> None:
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    found = graphc.fit(CLASSES, {"X": X, "y": KINDS}, epochs=4, holdout=0.2)
+    ax = found.plot(ax=Figure().subplots(), log=True)
+    training, held_out, *_ = ax.get_lines()
+    np.testing.assert_array_equal(training.get_ydata(), [epoch.loss for epoch in found.history])
+    np.testing.assert_array_equal(held_out.get_ydata(), [epoch.holdout_loss for epoch in found.history])
+    (accuracy,) = ax.figure.axes[1].get_lines()
+    np.testing.assert_array_equal(accuracy.get_ydata(), [epoch.accuracy for epoch in found.history])
+    shown = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert shown[:3] == ["training", "held out", "accuracy"]
+    alone = graphc.fit(LINE, {"X": X, "y": Y}, epochs=2).plot(ax=Figure().subplots())
+    assert [line.get_label().split(":")[0] for line in alone.get_lines()] == ["training", "lowest"]
 
 
 def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
@@ -226,7 +273,8 @@ def test_lbfgs_is_scipys() -> None:
         error = X @ w - Y - 0.1 * X[:, 0] ** 2
         return np.mean(error**2), 2 * X.T @ error / len(X)
 
-    want = optimize.minimize(by_hand, graphc.compile(LINE).init_params(2)["w"], jac=True, method="L-BFGS-B")
+    start, exact = graphc.compile(LINE).init_params(2)["w"], {"ftol": 1e-15, "gtol": 1e-10}
+    want = optimize.minimize(by_hand, start, jac=True, method="L-BFGS-B", options=exact)
     np.testing.assert_allclose(found.params["w"], want.x, rtol=1e-7)
     assert len(found.history) == want.nit
     assert found.history[-1].loss == pytest.approx(want.fun, rel=1e-9)
@@ -250,6 +298,18 @@ def test_lbfgs_stops_early_and_leaves_frozen_parameters() -> None:
     found = graphc.fit(text, data, epochs=50, optimizer="lbfgs", holdout=0.5, patience=1, wrt=["w"])
     assert found.params["c"] == 0.25
     assert found.epoch <= len(found.history) < 50
+
+
+def test_lbfgs_keeps_float32_and_makes_floats_of_integers() -> None:
+    pytest.importorskip("scipy.optimize")
+    data = {"X": X, "y": Y}
+    found = graphc.fit(LINE, data, dtype="float32", epochs=3, optimizer="lbfgs")
+    assert found.params["w"].dtype == np.float32
+    found = graphc.fit(LINE, data, params={"w": [1, 2]}, epochs=50, optimizer="lbfgs")
+    assert found.params["w"].dtype == np.float64
+    assert found.history[-1].loss < 1e-8
+    with pytest.raises(TypeError, match=r"w is <U.*, expected float32 or float64"):
+        graphc.fit(LINE, data, params={"w": "text"}, epochs=1, optimizer="lbfgs")
 
 
 def test_a_model_that_takes_its_data_as_a_whole() -> None:
