@@ -6,7 +6,7 @@ What a ufunc makes goes into a work array that is used again as soon as its valu
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -90,8 +90,10 @@ class _Block:
     region: Region
     place: Place
     sums: Mapping[Node, str]
+    rows: str
+    work: str
     texts: dict[Node, ast.expr] = field(default_factory=dict)
-    rows: dict[str, ast.expr] = field(default_factory=dict)
+    slices: dict[str, ast.Name] = field(default_factory=dict)
     steps: list[_Step] = field(default_factory=list)
     arrays: dict[Node, str] = field(default_factory=dict)
 
@@ -106,20 +108,20 @@ def external_operands(graph: Graph, region: Region) -> list[Node]:
 def written_region(region: Region, place: Place) -> WrittenRegion:
     """The arrays for the results, the function of a block, its call, and what is left to do with the sums."""
     sums = {node: place.targets.get(node) or place.names.number(node.op.name) for node in region.sums}
-    block = _Block(region, place, sums)
+    block = _Block(region, place, sums, place.names.take("rows"), place.names.take("work"))
     for node in region.nodes:
         _compute(block, node)
     _assign_work(block)
-    function, rows = place.names.take("block"), ast.Name("rows", ast.Load())
+    function = place.names.take("block")
     arrays = [assignment(name, empty(node.tensor), ()) for node, name in block.arrays.items()]
-    body: list[Written] = [assignment(text.id, value, ()) for text, value in _rows_of(block, rows)]
+    body: list[Written] = [assignment(text.id, _rows(block, name), ()) for name, text in block.slices.items()]
     numbers = _numbers(block)
     body += [_statement(block, step, numbers) for step in block.steps]
     returned = tuple(block.texts[node] for node in region.sums)
     called = _call(block, function, [*sums.values()])
     after = [_mean(place, node, name) for node, name in sums.items() if node.op is OPS["mean"]]
     results = {node: ast.Name(name, ast.Load()) for node, name in {**block.arrays, **sums}.items()}
-    written = Function(f"def {function}(rows, work):", tuple(body), (), returned)
+    written = Function(f"def {function}({block.rows}, {block.work}):", tuple(body), (), returned)
     return WrittenRegion([*arrays, written, called, *after], dict(results))
 
 
@@ -149,9 +151,9 @@ def _operand(block: _Block, node: Node, operand: Node) -> ast.expr:
     text = block.place.texts[operand]
     if not isinstance(text, ast.Name) or not reads_rows(node, operand, block.region.size):
         return text
-    if text.id not in block.rows:
-        block.rows[text.id] = ast.Name(block.place.names.take(f"{text.id}_rows"), ast.Load())
-    return block.rows[text.id]
+    if text.id not in block.slices:
+        block.slices[text.id] = ast.Name(block.place.names.take(f"{text.id}_rows"), ast.Load())
+    return block.slices[text.id]
 
 
 def _value(block: _Block, node: Node, given: list[ast.expr]) -> ast.expr:
@@ -160,7 +162,7 @@ def _value(block: _Block, node: Node, given: list[ast.expr]) -> ast.expr:
     if adds_up(node, block.region.size):
         found = OPS["sum"].numpy(called, *given, **node.attrs)  # type: ignore[operator]
     elif node.op is OPS["broadcast_to"]:
-        count = ast.parse("rows.stop - rows.start", mode="eval").body
+        count = ast.parse(f"{block.rows}.stop - {block.rows}.start", mode="eval").body
         found = node.op.numpy(called, *given, shape=(count, *node.tensor.shape[1:]))  # type: ignore[operator]
     else:
         return op_text(block.place.graph, node, given)
@@ -168,10 +170,8 @@ def _value(block: _Block, node: Node, given: list[ast.expr]) -> ast.expr:
     return found
 
 
-def _rows_of(block: _Block, rows: ast.expr) -> Iterator[tuple[ast.Name, ast.expr]]:
-    for name, text in block.rows.items():
-        assert isinstance(text, ast.Name)
-        yield text, subscript(ast.Name(name, ast.Load()), rows)
+def _rows(block: _Block, array: str) -> ast.expr:
+    return subscript(ast.Name(array, ast.Load()), ast.Name(block.rows, ast.Load()))
 
 
 def _assign_work(block: _Block) -> None:
@@ -228,11 +228,11 @@ def _statement(block: _Block, step: _Step, numbers: Mapping[tuple[_Kind, int], i
     comment = block.place.comment(step.node)
     also = block.place.also.get(step.node, ()) if _gives_node(block, step) else ()
     if step.work:
-        out = subscript(ast.Name("work", ast.Load()), literal(numbers[step.work]))
+        out = subscript(ast.Name(block.work, ast.Load()), literal(numbers[step.work]))
         return assignment(step.name, with_out(step.value, out), comment, also)
     if step.node not in block.arrays or not _gives_node(block, step):
         return assignment(step.name, step.value, comment, also)
-    out = subscript(ast.Name(block.arrays[step.node], ast.Load()), ast.Name("rows", ast.Load()))
+    out = _rows(block, block.arrays[step.node])
     read = any(user in block.texts for user, _ in block.place.graph.users(step.node))
     if step.node.op.elementwise is None or as_ufunc(step.value) is None:
         target = f"{ast.unparse(out)} = {step.name}" if read else ast.unparse(out)

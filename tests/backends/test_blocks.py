@@ -79,7 +79,23 @@ r: Input[N]
 a = tanh(x * 2)[:, 1]
 loss: Output = sum((a + r) * a) + sum(sum(exp(x / 2) * 3 - x, axis=1) * a)
 """
-MODELS = {"chain": CHAIN, "stacked": STACKED, "scanned": SCANNED, "masks": MASKS, "square": SQUARE, "viewed": VIEWED}
+NAMED = """
+rows: Input[N]
+work: Input
+block: Input[N]
+_WORK = tanh(rows * work) * block
+_BLOCK = exp(_WORK) * rows
+loss: Output = sum(_BLOCK * _WORK * rows) + work
+"""
+MODELS = {
+    "chain": CHAIN,
+    "stacked": STACKED,
+    "scanned": SCANNED,
+    "masks": MASKS,
+    "square": SQUARE,
+    "viewed": VIEWED,
+    "named": NAMED,
+}
 
 
 def module_of(text: str, block: int = 5, **options: Any) -> Any:
