@@ -88,6 +88,7 @@ class _Block:
     """The statements of a block while they are being made."""
 
     region: Region
+    results: frozenset[Node]
     place: Place
     sums: Mapping[Node, str]
     rows: str
@@ -108,7 +109,7 @@ def external_operands(graph: Graph, region: Region) -> list[Node]:
 def written_region(region: Region, place: Place) -> WrittenRegion:
     """The arrays for the results, the function of a block, its call, and what is left to do with the sums."""
     sums = {node: place.targets.get(node) or place.names.number(node.op.name) for node in region.sums}
-    block = _Block(region, place, sums, place.names.take("rows"), place.names.take("work"))
+    block = _Block(region, frozenset(region.results), place, sums, place.names.take("rows"), place.names.take("work"))
     for node in region.nodes:
         _compute(block, node)
     _assign_work(block)
@@ -127,14 +128,14 @@ def written_region(region: Region, place: Place) -> WrittenRegion:
 
 def _compute(block: _Block, node: Node) -> None:
     """The steps of a node, and its text where others use it."""
-    place, region = block.place, block.region
+    place = block.place
     given = [_operand(block, node, operand) for operand in place.graph.operands(node)]
     value = _value(block, node, given)
     while shared := shared_parts(value, given):
         name = place.names.number(node.op.name)
         block.steps.append(_Step(node, name, shared[0]))
         value = with_part(value, shared[0], ast.Name(name, ast.Load()))
-    if node in region.results:
+    if node in block.results:
         block.arrays[node] = place.targets.get(node) or place.names.number(node.op.name)
         name = place.names.take(f"{block.arrays[node]}_rows")
     elif node in block.sums:
