@@ -9,12 +9,14 @@ from pathlib import Path
 
 import click
 
+from tests.benchmarks.chart import plot
 from tests.benchmarks.contenders import CONTENDERS, takes_part
 from tests.benchmarks.families import CASES
 from tests.benchmarks.rounds import Settings, Times, measure
-from tests.benchmarks.table import absolute, page, rows, text, write
+from tests.benchmarks.table import absolute, rows, section, text, write
 
-PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE, FIGURE = DOCS / "benchmarks.md", DOCS / "figures" / "benchmarks.png"
 
 
 @click.command(help=__doc__.partition("\n\n")[2] if __doc__ else None)
@@ -24,7 +26,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 @click.option("--threads", default=1, show_default=True, help="Processors, and threads in each pool.")
 @click.option("--only", default=",".join(CONTENDERS), metavar="NAMES", help="Contenders, with commas.")
 @click.option("--times", is_flag=True, help="Also print the times themselves.")
-@click.option("--write", "written", is_flag=True, help=f"Write docs/{PAGE.name}.")
+@click.option("--write", "written", is_flag=True, help=f"Write the run into docs/{PAGE.name}, and its picture.")
 def main(
     parts: tuple[str, ...], rounds: int, seconds: float, threads: int, only: str, times: bool, written: bool
 ) -> None:
@@ -42,7 +44,8 @@ def main(
     if times:
         click.echo("\n" + text(absolute(results)))
     if written:
-        write(PAGE, page(CASES, results, contenders, settings))
+        write(PAGE, section(CASES, results, contenders, settings))
+        plot(results, contenders, FIGURE)
 
 
 def _rows(results: dict[str, dict[str, Times]], contenders: list[str]) -> list[list[str]]:

@@ -52,29 +52,28 @@ def absolute(results: Results) -> list[list[str]]:
     return found
 
 
-def page(cases: Mapping[str, Case], results: Results, contenders: Sequence[str], settings: Settings) -> str:
-    """The page."""
-    return f"""# Benchmarks
-
-Times of `value_and_grad` (of a step of training, where the case says adam), measured side by side: each contender in a
-process of its own on the same {settings.threads} processors, {settings.rounds} rounds in turns. A number in a column
-is graphc's time divided by that contender's, the median over rounds: below 1, graphc is faster. `numpy` is a careful
-version by hand, `products` the matrix products alone, into arrays that are there already. Gaps are contenders that were
-not installed, or have no such case. Made by `python -m tests.benchmarks --write`.
+def section(cases: Mapping[str, Case], results: Results, contenders: Sequence[str], settings: Settings) -> str:
+    """What the page says of one run: the ratios, the machine, the times themselves."""
+    return f"""{settings.rounds} rounds in turns; processors for each contender: {settings.threads}.
 
 {_markdown(rows(cases, results, contenders))}
 
 {_machine(settings)}
 
-## The times themselves
+The times themselves:
 
 {_markdown(absolute(results))}
 """
 
 
 def write(path: Path, text: str) -> None:
-    """The page into its file."""
-    path.write_text(text, encoding="utf-8")
+    """Replace what the page has of the last run; what else it says was written by hand."""
+    before, _, rest = path.read_text(encoding="utf-8").partition(_START)
+    _, _, after = rest.partition(_END)
+    path.write_text(f"{before}{_START}\n{text}\n{_END}{after}", encoding="utf-8")
+
+
+_START, _END = "<!-- measured: written by python -m tests.benchmarks --write -->\n", "<!-- end measured -->\n"
 
 
 def _aim(case: Case, times: Mapping[str, Times]) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from tests.benchmarks.contenders import CONTENDERS, takes_part
 from tests.benchmarks.families import CASES
 from tests.benchmarks.rounds import Settings, Times, agree
-from tests.benchmarks.table import absolute, page, rows, text
+from tests.benchmarks.table import absolute, rows, section, text
 
 SMALL = [name for name in CASES if "million" not in name and "batch-2048" not in name and "mixture" not in name]
 
@@ -39,7 +39,7 @@ def test_a_missing_library_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
         "aim": "",
         "": "",
     }
-    shown = page(CASES, {"k-means": times}, ["graphc", "numpy", "jax"], Settings())
+    shown = section(CASES, {"k-means": times}, ["graphc", "numpy", "jax"], Settings())
     assert "| k-means | 3 s | 3.00 |  |  |  |" in shown and text(absolute({"k-means": times})) != ""
 
 
