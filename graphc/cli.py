@@ -132,6 +132,13 @@ _OPTIMIZER = click.option(
     metavar="NAME",
     help='What makes the steps of training: momentum, "adam(beta1=0.8)".  [default: adam]',
 )
+_OPTIMIZE = click.option(
+    "--optimize",
+    type=click.Choice(["readable", "speed"]),
+    default="readable",
+    show_default=True,
+    help="What to write for; speed computes long chains on large arrays by blocks of rows.",
+)
 _LR = click.option("--lr", metavar="RATE", help='Its learning rate: 1e-3, "0.1 * cosine_decay(step, 1000)".')
 _AT = click.option("--at", "at", metavar="VALUES", multiple=True, help="x=2,y=[1,2,3], or a file of arrays: data.npz.")
 _TARGET = _options(_LOSS, _WRT, _FORWARD, _TRAINING, _CONVENTIONS)
@@ -220,6 +227,7 @@ def _check_module(file: str, source: str | None, output_format: str) -> int:
 @_WITH
 @_OF
 @_SIZE
+@_OPTIMIZE
 @_OPTIMIZER
 @_LR
 @click.option("-o", "--output", metavar="OUT.py", default="-", show_default=True, help="Where to write the module.")

@@ -125,6 +125,7 @@ class Model:
             derivatives=self._derivatives(),
             moved=self.moved,
             training=self._training_step(),
+            optimize=self.provenance.options.optimize,
         )
 
     def _training_step(self) -> TrainingStep | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphc.backends.graph_text import graph_text
+from graphc.backends.regions import Optimize
 from graphc.collector import collector_paused
 from graphc.compiled_model import Model, requested_extras
 from graphc.diagnostics import Diagnostic
@@ -28,7 +29,7 @@ from graphc.op import Conventions
 from graphc.optimizer import Optimizer
 from graphc.passes import run_pipeline
 from graphc.products import Layout
-from graphc.provenance import Options, Provenance, checked_conventions, checked_dtype, digest_of
+from graphc.provenance import Options, Provenance, checked_conventions, checked_dtype, checked_optimize, digest_of
 from graphc.source import Source
 from graphc.targets import losses_of, named_variables, variables_of
 from graphc.tensor_type import DType
@@ -52,6 +53,7 @@ def compile(
     of: str | None = None,
     sizes: Mapping[str, int] | None = None,
     optimizer: str | Optimizer | None = None,
+    optimize: Optimize = "readable",
 ) -> Model:
     """Compile a model to NumPy functions and their gradients.
 
@@ -89,6 +91,9 @@ def compile(
     optimizer : str or Optimizer, optional
         What makes the steps of ``train_step``: a name or a call, such as ``"adam"`` or ``"momentum(lr=0.1)"``; Adam
         unless given. With it the module has ``train_step``, asked for or not.
+    optimize : {"readable", "speed"}
+        What the module is written for. For speed, chains of elementwise operations and sums are computed by blocks of
+        rows that stay in the cache; results are the same up to the rounding of sums.
 
     Raises
     ------
@@ -127,6 +132,7 @@ def compile(
         conventions=checked_conventions(conventions),
         of=of,
         sizes=tuple((sizes or {}).items()),
+        optimize=checked_optimize(optimize),
         **requested_extras(with_, optimizer),
     )
     model = compile_graph(parsed.graph, text, options, digest_of(text.text), parsed.warnings)

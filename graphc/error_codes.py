@@ -530,6 +530,14 @@ loss: Output = mean(encoder(X))
         "pip install 'pyarrow>=17' && graphc train digits.gc --data digits.parquet",
         "shell",
     ),
+    "GC419": Explanation(
+        "there is no such style of modules",
+        "A module is written for readers, or for speed: long chains of operations on large arrays are then computed by"
+        " blocks of rows. The results are the same, up to the rounding of sums.",
+        'graphc.compile("sum(tanh(x))", optimize="fast")',
+        'graphc.compile("sum(tanh(x))", optimize="speed")',
+        "python",
+    ),
     "GC501": Explanation(
         "an array has another shape than was declared",
         "A free size is bound by the first array that has it; all others must agree.",

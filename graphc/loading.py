@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, NoReturn, TypedDict
 import click
 
 if TYPE_CHECKING:
+    from graphc.backends.regions import Optimize
     from graphc.compiled_model import Model
     from graphc.diagnostics import Diagnostic
     from graphc.op import Conventions
@@ -33,6 +34,7 @@ class Target(TypedDict, total=False):
     sizes: Sequence[str]
     optimizer: str | None
     lr: str | None
+    optimize: Optimize
 
 
 def compiled(file: str | None, expression: str | None, target: Target) -> tuple[Sequence[Diagnostic], Model | None]:
@@ -57,6 +59,7 @@ def compiled(file: str | None, expression: str | None, target: Target) -> tuple[
             of=target.get("of"),
             sizes=sizes,
             optimizer=optimizer_of(target.get("optimizer"), target.get("lr")),
+            optimize=target.get("optimize", "readable"),
         )
     except GraphcError as error:
         return error.diagnostics, None

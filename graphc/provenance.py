@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+from graphc.backends.regions import OPTIMIZE, Optimize
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.extras import EXTRAS
@@ -35,6 +36,7 @@ class Options:
     of: str | None = None
     sizes: tuple[tuple[str, int], ...] = ()
     optimizer: Optimizer | None = None
+    optimize: Optimize = "readable"
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,20 @@ def checked_conventions(wanted: str) -> Conventions:
     return found
 
 
+def checked_optimize(wanted: str) -> Optimize:
+    """The style of modules of this name.
+
+    Raises
+    ------
+    GraphcError
+        GC419 when there is none.
+    """
+    found = next((known for known in OPTIMIZE if known == wanted), None)
+    if found is None:
+        raise GraphcError(Diagnostic("GC419", f"expected to optimize for {' or '.join(OPTIMIZE)}, found {wanted}"))
+    return found
+
+
 def checked_dtype(wanted: DType) -> DType:
     """The float type of this name.
 
@@ -149,6 +165,7 @@ def _option_texts(options: Options) -> list[str]:
         "dtype": options.dtype if options.dtype != default.dtype else None,
         "conventions": options.conventions if options.conventions != default.conventions else None,
         "of": options.of,
+        "optimize": options.optimize if options.optimize != default.optimize else None,
         "size": [f"{name}={number}" for name, number in options.sizes] or None,
     }
     flags = {"no-gradient": not options.gradient, "no-training": not options.training}
@@ -183,4 +200,5 @@ def _read_options(text: str) -> Options:
         of=given.get("of"),
         sizes=tuple((name, int(number)) for name, _, number in (s.partition("=") for s in names("size") or ())),
         optimizer=Optimizer.parse(given["optimizer"]) if "optimizer" in given else None,
+        optimize=checked_optimize(given.get("optimize", "readable")),
     )

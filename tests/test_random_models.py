@@ -15,17 +15,21 @@ import numpy as np
 import pytest
 
 import graphc
-from graphc.backends import entry, linear_algebra, runtime, special
+from graphc.backends import blockwise, entry, linear_algebra, regions, runtime, special
+from graphc.backends.regions import OPTIMIZE, Optimize
 from graphc.graph import Graph, verify
 from tests.evaluate import evaluate
 from tests.random_models import Arrays, RandomModel, random_model
 
 COPIED = {
-    line for module in (runtime, special, linear_algebra, entry) for line in inspect.getsource(module).splitlines()
+    line
+    for module in (blockwise, runtime, special, linear_algebra, entry)
+    for line in inspect.getsource(module).splitlines()
 }
 """Lines of runtime functions, which are as wide as the project's own."""
 
 FAST = range(25)
+FOR_SPEED = range(25, 33)
 MANY = range(100, 300)
 
 
@@ -34,10 +38,19 @@ def test_random_model(seed: int) -> None:
     check(seed)
 
 
+@pytest.mark.parametrize("seed", FOR_SPEED)
+def test_random_model_for_speed(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever can be is computed by blocks, of one row or of several."""
+    monkeypatch.setattr(regions, "FEWEST", -100)
+    check(seed, optimize="speed")
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("optimize", OPTIMIZE)
 @pytest.mark.parametrize("seed", MANY)
-def test_many_random_models(seed: int) -> None:
-    check(seed)
+def test_many_random_models(seed: int, optimize: Optimize, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(regions, "FEWEST", -100)
+    check(seed, optimize=optimize)
 
 
 def test_modules_are_clean(tmp_path: Path) -> None:
@@ -45,7 +58,9 @@ def test_modules_are_clean(tmp_path: Path) -> None:
     if importlib.util.find_spec("ruff") is None:
         pytest.skip("ruff is not installed")
     for seed in FAST:
-        (tmp_path / f"m{seed}.py").write_text(compiled(random_model(seed)).source_text, encoding="utf-8")
+        for optimize in OPTIMIZE:
+            text = compiled(random_model(seed), optimize=optimize).source_text
+            (tmp_path / f"{optimize}{seed}.py").write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F", "."]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout
@@ -57,15 +72,18 @@ def compiled(model: RandomModel, **options: object) -> graphc.Model:
         return graphc.compile(model.text, **options)  # type: ignore[arg-type]
 
 
-def check(seed: int) -> None:
+def check(seed: int, optimize: Optimize = "readable") -> None:
     """All that must hold of the model of a seed, at several sizes."""
     random = random_model(seed)
     rng = np.random.default_rng(seed)
     wrt = ["X", "Z", "v", "s", "W", "b", "u", "t"] if seed % 2 else None
-    model = compiled(random, wrt=wrt)
-    assert model.source_text == compiled(random, wrt=wrt).source_text
+    model = compiled(random, wrt=wrt, optimize=optimize)
+    assert model.source_text == compiled(random, wrt=wrt, optimize=optimize).source_text
+    model.module._BLOCK = 5 + seed % 3  # type: ignore[attr-defined]
     ast.parse(model.source_text)
-    assert all(len(line) <= (120 if line in COPIED else 100) for line in model.source_text.splitlines())
+    # Comments are as long in the function of a block.
+    width = 104 if optimize == "speed" else 100
+    assert all(len(line) <= (120 if line in COPIED else width) for line in model.source_text.splitlines())
     for graph in graphs(model):
         verify(graph)
     sizes = [(4, 2), (1, 1), *([(0, 2), (3, 0), (0, 0)] if random.empty_fine else [])]

@@ -11,7 +11,7 @@ from functools import lru_cache
 from graphc.backends.numpy_indices import range_checks
 from graphc.backends.numpy_layout import INDENT, WIDTH, expression_lines, joined_lines, printable, quoted
 from graphc.backends.numpy_names import Names
-from graphc.backends.numpy_scan import Comment, Loop, Statement, Written
+from graphc.backends.numpy_scan import Comment, Function, Loop, Statement, Written
 from graphc.backends.numpy_sizes import (
     Binding,
     Leaf,
@@ -54,6 +54,8 @@ class Scope:
         The names in the model.
     dtype : str
         The model's float type.
+    blocks : bool
+        Whether functions compute by blocks of rows where that is quicker.
     """
 
     raw: Graph
@@ -63,6 +65,7 @@ class Scope:
     reserved: Collection[str]
     user_names: Collection[str]
     dtype: str
+    blocks: bool = False
 
     def names(self, taken: Iterable[str] = ()) -> Names:
         """A new scope inside a function."""
@@ -158,6 +161,7 @@ class EntryFunction:
             comment=model_lines(graph, plain, scope.user_names, what),
             keep=keep,
             checks=self._checks,
+            blocks=scope.blocks,
         )
 
     def lines(self, doc: str, returning: Returning, carried: Iterable[str] = ()) -> list[str]:
@@ -311,11 +315,21 @@ def statement_lines(statements: Iterable[Written], spelling: Spelling, indent: s
             lines += [f"{indent}{text}" for text in statement.comment]
             last = statement.comment
         if isinstance(statement, Loop):
-            lines.append(indent + spelling.filled(statement.text))
-            lines += statement_lines(statement.body, spelling, indent + INDENT)
+            loop = [indent + spelling.filled(statement.text)]
+            loop += statement_lines(statement.body, spelling, indent + INDENT)
+            if isinstance(statement, Function):
+                loop = _apart(statement, loop, spelling, indent)[not lines :]
+            lines += loop
         else:
             lines += _assignment_lines(statement, spelling, indent)
     return lines
+
+
+def _apart(function: Function, lines: list[str], spelling: Spelling, indent: str) -> list[str]:
+    """A function with its return statement, and empty lines around it."""
+    values = [spelling(value) for value in function.returned]
+    returned = joined_lines("return [", values, "]", indent + INDENT) if values else []
+    return ["", *lines, *returned, ""]
 
 
 def _assignment_lines(statement: Statement, spelling: Spelling, indent: str) -> list[str]:

@@ -11,6 +11,7 @@ from graphc.backends.numpy_function import declared_place
 from graphc.backends.numpy_indices import entry_limits
 from graphc.backends.numpy_layout import INDENT, WIDTH, filled_lines, joined_lines, printable, quoted
 from graphc.backends.numpy_spelling import Spelling
+from graphc.backends.regions import Optimize
 from graphc.graph import Graph, Node
 from graphc.numpy_text import literal
 from graphc.op import OPS, Conventions
@@ -19,7 +20,9 @@ from graphc.size import size_names
 from graphc.tensor_type import Shape, TensorType
 
 
-def module_docstring(raw: Graph, provenance: str, conventions: Sequence[str], lacking: str = "") -> str:
+def module_docstring(
+    raw: Graph, provenance: str, conventions: Sequence[str], lacking: str = "", optimize: Optimize = "readable"
+) -> str:
     """The docstring of a module: what the model says of itself, where it comes from, its signature, what it lacks."""
     title = raw.doc.strip().split("\n")[0]
     lines = [*([title, ""] if title else []), provenance, ""]
@@ -32,7 +35,7 @@ def module_docstring(raw: Graph, provenance: str, conventions: Sequence[str], la
     for title, items in tables.items():
         rows = filled_lines(items, "   ", WIDTH - 9)
         lines += [f"{title if position == 0 else '':9}{row}" for position, row in enumerate(rows)]
-    lines += ["", *_FLOATS, *(["", lacking] if lacking else [])]
+    lines += ["", *_FLOATS, *(["", _SPEED] if optimize == "speed" else []), *(["", lacking] if lacking else [])]
     return literal_text("\n".join(lines) + "\n")
 
 
@@ -40,6 +43,7 @@ _FLOATS = (
     "Floats are computed in the widest type among the arrays given, float32 or float64; numbers,",
     "lists and integers adapt. Nothing given is changed, nothing returned shares its memory.",
 )
+_SPEED = "Written for speed: large arrays are computed by blocks of rows, in work arrays that are kept."
 
 
 def function_docstring(text: str) -> str:

@@ -2,7 +2,7 @@
 
 What is assigned stays until the function returns; what stands inside an expression goes when its user is computed.
 Where a sum, difference, product or quotient has a large operand that nobody else holds, NumPy writes the result into
-it.
+it. Of a region the whole arrays are there before its first block; work arrays, which a module keeps, do not count.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from graphc.backends.numpy_expressions import op_text
 from graphc.backends.numpy_scan import Scan
 from graphc.backends.numpy_statements import Body
+from graphc.backends.regions import Region
 from graphc.cost import is_copied, is_strided, scratch
 from graphc.graph import Graph, Node
 from graphc.ops.operand_text import is_literal
@@ -60,9 +61,11 @@ class _Memory:
 
     def run(self, body: Body, *, again: bool = False) -> None:
         """The statements of a body; a step that runs again replaces what its names held."""
-        for node in body.graph.nodes:
+        for node in body.order:
             before = self.held
-            if node in body.steps:
+            if isinstance(node, Region):
+                self.held = sum((self._bytes(x) for x in (*node.results, *node.sums)), self.held)
+            elif node in body.steps:
                 self._loop(body, node)
             elif isinstance(body.texts[node], ast.Name) and node not in body.leaves:
                 self.held = self.held + self._value(body, node)

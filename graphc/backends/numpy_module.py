@@ -10,6 +10,7 @@ from types import ModuleType
 
 from graphc.backends.graph_text import graph_text
 from graphc.backends.numpy_backward import backward_body, backward_function
+from graphc.backends.numpy_blocks import RUNTIME, STATE
 from graphc.backends.numpy_check import MAIN, check_function
 from graphc.backends.numpy_derivatives import DerivativeFunction, derivative_function
 from graphc.backends.numpy_flat import FLAT_NAMES, Residuals, flat_functions
@@ -35,6 +36,7 @@ from graphc.backends.numpy_runtime import copied_functions, runtime_names
 from graphc.backends.numpy_spelling import Spelling
 from graphc.backends.numpy_statements import Body
 from graphc.backends.numpy_training import TRAINING_NAMES, state_table, training_functions
+from graphc.backends.regions import Optimize
 from graphc.collector import collector_paused
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
@@ -78,6 +80,8 @@ class Program:
         The variables that are inputs or parameters of ``raw``, for the extras that move them.
     training : TrainingStep, optional
         One step, for ``train_step``.
+    optimize : {"readable", "speed"}
+        Whether functions compute by blocks of rows where that is quicker.
     """
 
     name: str
@@ -94,6 +98,7 @@ class Program:
     derivatives: Sequence[DerivativeFunction] = ()
     moved: Mapping[str, Node] = field(default_factory=dict)
     training: TrainingStep | None = None
+    optimize: Optimize = "readable"
 
 
 GRAPH = "_GRAPH"
@@ -128,13 +133,14 @@ def emit_module(program: Program) -> str:
         tables += ["", *state_table(program.training)]
     if program.raw.inputs or program.raw.params:
         blocks.append(tables)
+    blocks += [[*STATE]] if any(f"{RUNTIME}(" in line for function in functions for line in function) else []
     blocks += helpers
     # A saved array is made when the module is loaded, after the function that makes it.
     blocks += [constants] if constants else []
     blocks += [[f"{GRAPH} = {literal_text(graph_text(program.raw))}"]] if "graph" in program.extras else []
     blocks += [MAIN] if "check" in program.extras else []
     conventions = conventions_of(program.raw, program.losses, program.variables, program.conventions)
-    doc = module_docstring(program.raw, program.provenance, conventions, _lacking(program))
+    doc = module_docstring(program.raw, program.provenance, conventions, _lacking(program), program.optimize)
     standard = ["import base64"] if any("base64." in line for block in blocks for line in block) else []
     standard += ["from typing import NamedTuple"] if outputs else []
     imports = [*standard, *([""] if standard else []), "import numpy as np"]
@@ -209,6 +215,7 @@ def _scope(program: Program) -> Scope:
         reserved=frozenset({*runtime_names(), *arrays.values()}),
         user_names=frozenset(_user_names(raw)),
         dtype=str(getattr(types[0], "dtype", "float64")) if types else "float64",
+        blocks=program.optimize == "speed",
     )
 
 

@@ -11,17 +11,17 @@ from functools import cache
 from types import CodeType
 from typing import Any
 
-from graphc.backends import entry, linear_algebra, runtime, selfcheck, special
+from graphc.backends import blockwise, entry, linear_algebra, runtime, selfcheck, special
 
 Function = Callable[..., Any]
 
 
 @cache
 def _functions() -> dict[str, Function]:
-    """Entry checks, then numerics, special functions, linear algebra and self-checks, each in the order of its file."""
+    """Entry checks and blocks, then numerics and the rest, each in the order of its file."""
     return {
         name: function
-        for module in (entry, runtime, special, linear_algebra, selfcheck)
+        for module in (entry, blockwise, runtime, special, linear_algebra, selfcheck)
         for name, function in vars(module).items()
         if inspect.isfunction(function) and function.__module__ == module.__name__
     }

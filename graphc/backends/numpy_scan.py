@@ -73,6 +73,13 @@ class Loop:
     comment: Comment
 
 
+@dataclass(frozen=True)
+class Function(Loop):
+    """A function in a function: its first line, its statements, and what it returns."""
+
+    returned: tuple[ast.expr, ...] = ()
+
+
 Written = Statement | Loop
 
 
@@ -89,8 +96,12 @@ def range_text(variable: str, length: Size, *, reverse: bool) -> str:
 
 def empty(type: TensorType) -> ast.expr:
     """An array to be filled."""
-    dtype = float_dtype() if type.is_float else fill("bool" if type.dtype == "bool" else f"np.{type.dtype}", {})
-    return call("np.empty", type.shape[0] if type.ndim == 1 else type.shape, dtype=dtype)
+    return call("np.empty", type.shape[0] if type.ndim == 1 else type.shape, dtype=dtype_text(type.dtype))
+
+
+def dtype_text(dtype: str) -> ast.expr:
+    """What NumPy calls a type of the model; of floats it is that of the function."""
+    return float_dtype() if dtype.startswith("float") else fill("bool" if dtype == "bool" else f"np.{dtype}", {})
 
 
 def element(array: ast.expr, variable: str) -> ast.expr:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Protocol, cast
 
+from graphc.backends.numpy_blocks import Place, external_operands, written_region
 from graphc.backends.numpy_expressions import as_strong, is_array, op_text, shared_parts
 from graphc.backends.numpy_in_place import Update, is_large, is_new, update
 from graphc.backends.numpy_indices import RangeCheck
@@ -25,6 +26,7 @@ from graphc.backends.numpy_scan import (
     stores,
     updates,
 )
+from graphc.backends.regions import Region, schedule
 from graphc.graph import Graph, Node
 from graphc.numpy_text import method, subscript, with_part
 from graphc.op import OPS
@@ -75,12 +77,16 @@ class Body:
         Nodes that get a name in any case.
     checks : callable
         From the graph, or the step of a scan in it, to what is asked of labels and indices where they are computed.
+    blocks : bool
+        Whether to compute regions of the graph by blocks of rows.
 
     Attributes
     ----------
     statements : list of Statement or Loop
     texts : dict of Node to ast.expr
         How each node is written where it is used.
+    order : sequence of Node or Region
+        In which they are computed.
     steps : dict of Node to Body
         Of scans, what is repeated.
     in_place : dict of Node to Node
@@ -97,6 +103,7 @@ class Body:
         comment: Comments,
         keep: Collection[Node] = (),
         checks: Callable[[Graph], Checks] | None = None,
+        blocks: bool = False,
     ) -> None:
         self.graph = graph
         self.names = names
@@ -117,9 +124,12 @@ class Body:
         self._ends: dict[Node, ast.expr] = {}
         self._own_memory: dict[Node, bool] = {}
         self._targets = self._named(user_names, frozenset(keep))
-        for node in graph.nodes:
-            if node in self._checks or not isinstance(self.texts.get(node), ast.Name):
-                self._write(node)
+        self.order = schedule(graph, {*self.leaves, *self._checks}) if blocks else graph.nodes
+        for item in self.order:
+            if isinstance(item, Region):
+                self._write_region(item)
+            elif item in self._checks or not isinstance(self.texts.get(item), ast.Name):
+                self._write(item)
 
     def results(self, outputs: Mapping[str, Node]) -> dict[str, ast.expr]:
         """Expressions for what is returned; none of them shares memory with an argument or another result."""
@@ -311,6 +321,17 @@ class Body:
 
     def _uses(self, node: Node) -> int:
         return sum(1 for _ in self.graph.users(node)) + self._returned[node]
+
+    def _write_region(self, region: Region) -> None:
+        """What the region reads gets names, so that no block computes it again."""
+        for operand in external_operands(self.graph, region):
+            if not isinstance(self.texts[operand], ast.Name) and not is_literal(self.texts[operand]):
+                self._name(operand)
+        place = Place(self.graph, self.texts, self.names, self._targets, self._also, self.comment)
+        written = written_region(region, place)
+        self.statements += written.statements
+        self.texts |= written.results
+        self._own_memory.update(dict.fromkeys(written.results, True))
 
     def _write_scan(self, node: Node) -> None:
         """The carries and arrays as they begin, and the loop."""

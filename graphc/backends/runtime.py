@@ -69,7 +69,7 @@ def _logsumexp(x: NDArray[Any], axis: int | tuple[int, ...], keepdims: bool = Fa
     """log(sum(exp(x))) along an axis; the maximum is taken out, so nothing overflows. Of nothing it is -inf."""
     shifted, largest = _shifted(x, axis)
     with np.errstate(divide="ignore"):
-        result = np.log(np.exp(shifted, out=shifted).sum(axis=axis, keepdims=True)) + largest
+        result = np.log(np.exp(shifted).sum(axis=axis, keepdims=True)) + largest
     return result if keepdims else np.squeeze(result, axis=axis)[()]
 
 
@@ -109,6 +109,10 @@ def _scatter_add(values: Any, shape: tuple[int, ...], index: Any) -> NDArray[Any
     result = np.zeros(shape, dtype=values.dtype)
     if values.ndim < 2 or values.size < result.size:
         np.add.at(result, index, values)
+    elif isinstance(index, np.ndarray) and index.ndim == len(shape) - 1 == 1 and shape[1] <= 16 and len(values) > 1000:
+        # NumPy counts the columns of short rows faster than it adds elements.
+        for place, column in enumerate(values.T):
+            result[:, place] = np.bincount(index, column, shape[0])
     else:
         # NumPy adds single elements faster than rows.
         places = np.arange(result.size).reshape(shape)[index]

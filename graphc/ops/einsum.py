@@ -107,10 +107,30 @@ def _einsum_type(*operands: TensorType, spec: str) -> TensorType:
 def _einsum_text(c: OpCall, *operands: ast.expr, spec: str) -> ast.expr:
     """``np.einsum``; of several operands in an order that NumPy plans, by matrix products where there are some."""
     inputs, _, output = spec.partition("->")
-    text = call("np.einsum", spec, *_settled(c, operands), optimize=True if len(operands) > 1 else None)
+    terms = inputs.split(",")
+    settled = _settled(c, operands)
+    if _is_inner(terms, output):
+        return call("np.vecdot" if output else "np.vdot", *settled)
+    planned = len(operands) > 1 and not _is_elementwise(terms, output)
+    text = call("np.einsum", spec, *settled, optimize=True if planned else None)
     # Without a sum it is a view of the operand.
     view = len(operands) == 1 and set(inputs) == set(output)
     return method(text, "copy") if view and c.tensor.shape else text
+
+
+def _is_inner(terms: Sequence[str], output: str) -> bool:
+    """Whether two operands of the same labels are multiplied and added up along the last axis, or along all."""
+    term = terms[0]
+    same = len(terms) == 2 and terms[1] == term and "." not in term and len(set(term)) == len(term) > 0
+    return same and output in (term[:-1], "")
+
+
+def _is_elementwise(terms: Sequence[str], output: str) -> bool:
+    """Whether one operand has all labels, and the result one of those of the other: there is no matrix product."""
+    if len(terms) != 2 or "." in output:
+        return False
+    small, large = sorted(map(set, terms), key=len)
+    return small <= large and bool(small & set(output))
 
 
 def _settled(c: OpCall, operands: Sequence[ast.expr]) -> list[ast.expr]:

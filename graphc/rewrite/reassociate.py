@@ -7,7 +7,8 @@ zero), as long as nothing overflows or underflows: safe, and used unless told ot
 from __future__ import annotations
 
 from graphc.ops import OPS
-from graphc.rewrite.pattern import FLOAT, INDEX, MASK, NUMBER, SCALAR, TENSOR, Kind, Rule, attr, once, var
+from graphc.rewrite.contractions import CONTRACTIONS
+from graphc.rewrite.pattern import FLOAT, INDEX, MASK, NUMBER, SCALAR, TENSOR, Rule, attr, once, var
 from graphc.rewrite.placed import PLACED
 from graphc.size import at_least
 from graphc.tensor_type import Shape, TensorType, broadcast_shapes, product
@@ -185,18 +186,15 @@ _LINEAR = (
     ),
 )
 
-ROUNDING: tuple[Rule, ...] = (*_ZEROS, *_COMMON_SCALARS, *_SCALARS, *_ONE_HOT, *_REDUCTIONS, *_SUMS, *_LINEAR, *PLACED)
-
-_MATRIX = Kind(lambda node: FLOAT.accepts(node) and node.tensor.ndim == 2, TensorType("float64", (3, 3)))
-_VECTOR = Kind(lambda node: FLOAT.accepts(node) and node.tensor.ndim == 1, TensorType("float64", (3,)))
-p, q, v = var("p", _MATRIX), var("q", _MATRIX), var("v", _VECTOR)
+ROUNDING: tuple[Rule, ...] = (
+    *(*_ZEROS, *_COMMON_SCALARS, *_SCALARS, *_ONE_HOT, *_REDUCTIONS, *_SUMS, *_LINEAR),
+    *(*PLACED, *CONTRACTIONS),
+)
 
 _CANCELLING = (
     # Error: rounding of |a||c| + |b||c|, where the terms as written may be far smaller than these.
     Rule("common_factor_of_sum", once(a * x) + once(b * x), (a + b) * x),
     Rule("common_factor_of_difference", once(a * x) - once(b * x), (a - b) * x),
-    # Error: rounding of |p||q||v|.
-    Rule("matrices_on_vector", matmul(once(matmul(p, q)), v), matmul(p, matmul(q, v))),
 )
 
 REASSOCIATE: tuple[Rule, ...] = (*ROUNDING, *_CANCELLING)

@@ -41,6 +41,23 @@ def _kept_axes(x: Value, items: Items) -> Axes | None:
     return new if whole and new else None
 
 
+def _single_axes(x: Value, items: Items) -> Axes | None:
+    """The axes of size 1 that ``x[:, 0]`` takes out; None when it does more, or nothing."""
+    if len(items) != x.ndim:
+        return None
+    taken = tuple(place for place, item in enumerate(items) if not isinstance(item, Slice))
+    single = all(
+        size == 1 if place in taken else items[place] == Slice(0, size, 1) for place, size in enumerate(x.shape)
+    )
+    return taken if single and taken else None
+
+
+def _moved_axes(axis: Axes, axes: Axes) -> Axes | None:
+    """Where axes of size 1 are after a transpose that leaves the others in order; None for one that does not."""
+    others = [a for a in axes if a not in axis]
+    return tuple(place for place, a in enumerate(axes) if a in axis) if others == sorted(others) else None
+
+
 _TYPE = {"dtype": "float64"}
 _LEADING = {"x": TensorType("float64", (3,)), "axis": (0,)}
 _MASKS = {"mask": TensorType("bool", (3,)), "shape": (2, 3)}
@@ -123,6 +140,20 @@ _PAIRS = (
         lambda x, items: expand_dims(x, axis=_kept_axes(x, items)),
         when=lambda x, items: _kept_axes(x, items) is not None,
         example={"items": (Slice(0, 2, 1), None, Slice(0, 3, 1))},
+    ),
+    Rule(
+        "only_element",
+        index(x, items=items),
+        lambda x, items: squeeze(x, axis=_single_axes(x, items)),
+        when=lambda x, items: _single_axes(x, items) is not None,
+        example={"x": TensorType("float64", (2, 1, 3)), "items": (Slice(0, 2, 1), 0, Slice(0, 3, 1))},
+    ),
+    Rule(
+        "transpose_expanded",
+        transpose(expand_dims(x, axis=axis), axes=axes),
+        lambda x, axis, axes: expand_dims(x, axis=_moved_axes(axis, axes)),
+        when=lambda axis, axes: _moved_axes(axis, axes) is not None,
+        example={"axis": (2,), "axes": (0, 2, 1)},
     ),
     Rule(
         "cast_mask_twice",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import graphc.ops  # noqa: F401
+from graphc.backends import regions
 from graphc.backends.numpy_module import Program, emit_module, load_module
+from graphc.backends.regions import OPTIMIZE, Optimize
 from graphc.builder import Builder, rebuild
 from graphc.errors import GraphcError
 from graphc.graph import Node
@@ -24,24 +27,28 @@ from tests.ops.checks import Case, cases
 TESTED = [op for name, op in OPS.items() if name not in ("input", "param", "grad")]
 
 
+@pytest.mark.parametrize("optimize", OPTIMIZE)
 @pytest.mark.parametrize("op", TESTED, ids=lambda op: op.name)
-def test_op_in_a_module(op: Any) -> None:
+def test_op_in_a_module(op: Any, optimize: Optimize, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For speed, whatever can be is computed by blocks, and these are of one or two rows."""
+    monkeypatch.setattr(regions, "FEWEST", -100)
     for case in cases(op):
-        module = _module(case)
+        module = _module(case, optimize)
+        module._BLOCK = 5
         for dtype in ("float64", "float32"):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 _check(module, case, dtype)
 
 
-def _module(case: Case) -> Any:
+def _module(case: Case, optimize: Optimize) -> Any:
     source = Source("op.gc", "")
     try:
         program = compiled(case.graph, source, "op", "loss" if case.variables else ())
     except GraphcError:
         # No float that is used is differentiable.
         program = compiled(case.graph, source, "op", ())
-    return load_module(emit_module(program), "op")
+    return load_module(emit_module(replace(program, optimize=optimize)), "op")
 
 
 def _check(module: Any, case: Case, dtype: str) -> None:

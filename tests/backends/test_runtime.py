@@ -97,6 +97,27 @@ def test_scattered_rows(count: int) -> None:
     np.testing.assert_array_equal(runtime._scatter_add(values.T, (4, 2), index), by_row)
 
 
+def test_the_logarithm_of_one_exponential_is_its_exponent() -> None:
+    assert runtime._logsumexp(np.float64(1.5), ()) == 1.5
+
+
+@pytest.mark.parametrize("columns", [1, 3, 16, 17])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_many_rows_are_added_up_by_index(columns: int, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    values, index = rng.integers(-9, 9, (2000, columns)).astype(dtype), rng.integers(0, 7, 2000)
+    expected = np.zeros((9, columns), dtype)
+    np.add.at(expected, index, values)
+    for given in (values, np.asfortranarray(values)):
+        found = runtime._scatter_add(given, (9, columns), index)
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == dtype
+    flat = runtime._scatter_add(np.ones((2000, 2), dtype), (7,), index[:, None] * np.ones(2, int))
+    np.testing.assert_array_equal(flat, 2 * np.bincount(index, minlength=7))
+    along = runtime._scatter_add(np.ones((2000, 2000), dtype), (2000, 3), np.s_[:, rng.integers(0, 3, 2000)])
+    np.testing.assert_array_equal(np.sum(along, axis=1), 2000)
+
+
 def test_functions_name_only_numpy_and_each_other() -> None:
     """The emitter copies their sources: another global name would be missing in the module."""
     allowed = {name for name in vars(runtime) if name.startswith("_")} | {"np"}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import util
 from pathlib import Path
 from types import ModuleType
 
 import graphc
+from graphc.backends.regions import Optimize
 from tests.benchmarks import frameworks
 from tests.benchmarks.case import Arrays, Call, Case, Result
 
@@ -33,10 +35,10 @@ class Contender:
     exact: bool = True
 
 
-def _module(case: Case, folder: str) -> ModuleType:
+def _module(case: Case, folder: str, optimize: Optimize) -> ModuleType:
     """The generated module, imported from a file as its users do."""
     path = Path(folder) / "generated.py"
-    graphc.compile(case.model, dtype=case.dtype, optimizer=case.optimizer or None).write(path)
+    graphc.compile(case.model, dtype=case.dtype, optimizer=case.optimizer or None, optimize=optimize).write(path)
     spec = util.spec_from_file_location("generated", path)
     assert spec is not None and spec.loader is not None
     module = util.module_from_spec(spec)
@@ -44,9 +46,9 @@ def _module(case: Case, folder: str) -> ModuleType:
     return module
 
 
-def _generated(case: Case, variables: Arrays, data: Arrays) -> Call:
+def _generated(case: Case, variables: Arrays, data: Arrays, optimize: Optimize = "readable") -> Call:
     with tempfile.TemporaryDirectory() as folder:
-        module = _module(case, folder)
+        module = _module(case, folder, optimize)
     if not hasattr(module, "init_params"):
         return lambda: module.value_and_grad(**variables, **data)  # type: ignore[no-any-return]
     if not case.optimizer:
@@ -66,6 +68,7 @@ def _products(case: Case, variables: Arrays, data: Arrays) -> Call:
 
 CONTENDERS: Mapping[str, Contender] = {
     "graphc": Contender(_generated),
+    "graphc for speed": Contender(partial(_generated, optimize="speed")),
     "numpy": Contender(lambda case, variables, data: case.by_hand(variables, data)),
     "products": Contender(_products, exact=False),
     "jax": Contender(frameworks.jax_call, "jax"),

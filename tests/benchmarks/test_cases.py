@@ -17,10 +17,12 @@ SMALL = [name for name in CASES if "million" not in name and "batch-2048" not in
 def test_the_version_by_hand_is_the_model(name: str) -> None:
     case = CASES[name]
     variables, data = case.drawn()
-    (loss, found), (expected, by_hand) = (CONTENDERS[who].call(case, variables, data)() for who in ("graphc", "numpy"))
-    assert agree(np.asarray(loss), np.asarray(expected))
-    assert found.keys() == by_hand.keys()
-    assert all(agree(np.asarray(found[key]), np.asarray(x)) for key, x in by_hand.items())
+    expected, by_hand = CONTENDERS["numpy"].call(case, variables, data)()
+    for who in ("graphc", "graphc for speed"):
+        loss, found = CONTENDERS[who].call(case, variables, data)()
+        assert agree(np.asarray(loss), np.asarray(expected))
+        assert found.keys() == by_hand.keys()
+        assert all(agree(np.asarray(found[key]), np.asarray(x)) for key, x in by_hand.items())
 
 
 def test_a_missing_library_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -268,7 +268,7 @@ def hessian(params, t, y):
     r_dot_2 = one_hot_1[:, 1][:, None] - mul_1 * scale
     mul_2 = r_dot_2 * r_dot
     d_scale_dot_2 = np.sum(mul_2 - mul_1 * r, axis=1)
-    neg_1 = -np.sum((mul_2 * scale - mul_1 * (r * scale)) * t, axis=1)
+    neg_1 = -((mul_2 * scale - mul_1 * (r * scale)) @ t)
     # derivative of rate: Param[2] = zeros()  [<model>:6]
     d_rate_dot_2 = np.stack([neg_1, np.sum(r_dot_2, axis=1)], axis=1)
     hessian_rate_rate = d_rate_dot_2.T
@@ -308,7 +308,7 @@ def value_grad_hessian(params, t, y):
     r_dot_2 = one_hot_1[:, 1][:, None] - mul_2 * scale
     mul_3 = r_dot_2 * r_dot
     d_scale_dot_2 = np.sum(mul_3 - mul_2 * r, axis=1)
-    neg_1 = -np.sum((mul_3 * scale - mul_2 * mul_1) * t, axis=1)
+    neg_1 = -((mul_3 * scale - mul_2 * mul_1) @ t)
     # derivative of rate: Param[2] = zeros()  [<model>:6]
     d_rate_dot_2 = np.stack([neg_1, np.sum(r_dot_2, axis=1)], axis=1)
     hessian_rate_rate = d_rate_dot_2.T

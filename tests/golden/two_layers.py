@@ -42,8 +42,8 @@ def loss(params, X, y):
     # logits = h @ W2  [two_layers.gc:8]
     logits = h @ W2
     # loss: Output = mean(sum(-log(p) * one_hot(y, 3), axis=1))  [two_layers.gc:10]
-    sum_1 = np.sum(_log_softmax(logits, axis=1) * np.eye(3, dtype=X.dtype)[y], axis=1)
-    loss = -np.mean(sum_1)
+    einsum_1 = np.vecdot(_log_softmax(logits, axis=1), np.eye(3, dtype=X.dtype)[y])
+    loss = -np.mean(einsum_1)
     return loss
 
 
@@ -74,7 +74,7 @@ def forward(params, X, y):
     p = _softmax(logits, axis=1)  # also probs
     # loss: Output = mean(sum(-log(p) * one_hot(y, 3), axis=1))  [two_layers.gc:10]
     log_softmax_1 = _log_softmax(logits, axis=1)
-    mean_1 = np.mean(np.sum(log_softmax_1 * np.eye(3, dtype=X.dtype)[y], axis=1))
+    mean_1 = np.mean(np.vecdot(log_softmax_1, np.eye(3, dtype=X.dtype)[y]))
     loss = -mean_1
     return Outputs(loss=loss, probs=p), (X, y, W2, h, log_softmax_1)
 
@@ -108,7 +108,7 @@ def value_and_grad(params, X, y):
     # loss: Output = mean(sum(-log(p) * one_hot(y, 3), axis=1))  [two_layers.gc:10]
     log_softmax_1 = _log_softmax(logits, axis=1)
     one_hot_1 = np.eye(3, dtype=X.dtype)[y]
-    loss = -np.mean(np.sum(log_softmax_1 * one_hot_1, axis=1))
+    loss = -np.mean(np.vecdot(log_softmax_1, one_hot_1))
     # grad of loss: Output = mean(sum(-log(p) * one_hot(y, 3), axis=1))  [two_layers.gc:10]
     d_logits = (np.exp(log_softmax_1) - one_hot_1) / N
     # grad of logits = h @ W2  [two_layers.gc:8]

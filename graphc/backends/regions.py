@@ -1,0 +1,226 @@
+"""Where a graph can be computed by blocks of rows: `schedule` finds the regions and orders what is left around them.
+
+A region is a set of nodes over one leading axis. Each is elementwise there, keeps the axis apart from the others, or
+adds it up. What reads a sum needs all blocks, and is in a region of a later level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from graphc.graph import Graph, Node
+from graphc.op import OPS
+from graphc.ops.indexing import Slice
+from graphc.size import Size, nominal
+from graphc.tensor_type import TensorType
+
+Optimize = Literal["readable", "speed"]
+"""How modules are written; only those for speed have regions."""
+OPTIMIZE: tuple[Optimize, ...] = ("readable", "speed")
+
+FEWEST = 3
+"""Arrays that a region must save: calling a function for each block is not free."""
+SMALL = 2**13
+"""Elements up to which an array of known size stays in the cache by itself."""
+
+_ROW_ATTRIBUTES = frozenset({"axis", "keepdims", "ddof"})
+_ADDED = ("sum", "mean")
+
+
+@dataclass(frozen=True)
+class Region:
+    """Nodes that are computed together, block by block.
+
+    Attributes
+    ----------
+    size : Size
+        Of the leading axis.
+    nodes : tuple of Node
+        In an order in which few of them are needed at a time.
+    results : tuple of Node
+        Those that are needed as whole arrays; of the others only the rows of a block are ever in memory.
+    sums : tuple of Node
+        Those that add up the leading axis.
+    """
+
+    size: Size
+    nodes: tuple[Node, ...]
+    results: tuple[Node, ...]
+    sums: tuple[Node, ...]
+
+
+def schedule(graph: Graph, barred: Collection[Node] = ()) -> Sequence[Node | Region]:
+    """The nodes of a graph and its regions, each after all that it reads.
+
+    Parameters
+    ----------
+    graph : Graph
+    barred : collection of Node
+        Nodes that are in no region.
+    """
+    keys = {node: row_size(graph, node) for node in graph.nodes if node not in barred}
+    levels = _sunk(graph, keys, _levels(graph, keys))
+    places: dict[tuple[int, Size | None], list[Node]] = {}
+    for node in graph.nodes:
+        places.setdefault((levels[node], keys.get(node)), []).append(node)
+    found = {place: _region(graph, place[1], nodes) for place, nodes in places.items() if place[1] is not None}
+    if not any(found.values()):
+        return graph.nodes
+    order: list[Node | Region] = []
+    for place in sorted(places, key=lambda place: (place[0], place[1] is not None)):
+        region = found.get(place)
+        order += [region] if region else places[place]
+    return order
+
+
+def adds_up(node: Node, size: Size) -> bool:
+    """Whether a node of a region adds up the leading axis."""
+    return node.op.name in _ADDED and 0 in _axes(node)
+
+
+def reads_rows(node: Node, operand: Node, size: Size) -> bool:
+    """Whether a node of a region reads of an operand the rows that it computes; else it reads all of it."""
+    type = operand.type
+    if not isinstance(type, TensorType) or not type.shape or type.shape[0] != size:
+        return False
+    broadcasts = node.op.elementwise is not None or node.op is OPS["broadcast_to"]
+    return type.ndim == node.tensor.ndim if broadcasts else True
+
+
+def row_size(graph: Graph, node: Node) -> Size | None:
+    """The size of the leading axis along which a node can be computed in blocks; None where it cannot."""
+    operands = graph.operands(node)
+    types = [operand.type for operand in operands]
+    if not operands or not isinstance(node.type, TensorType) or not all(isinstance(t, TensorType) for t in types):
+        return None
+    if node.op.elementwise is not None or node.op is OPS["broadcast_to"]:
+        return _leading(node)
+    size = _leading(operands[0])
+    if len(operands) > 1 or node.op.arity is None:
+        # Joined along another axis.
+        joined = node.op.arity is None and node.attrs.keys() == {"axis"} and 0 not in _axes(node)
+        return size if joined and all(_leading(x) == size for x in operands) else None
+    return size if _keeps_rows(node, operands[0]) else None
+
+
+def _leading(node: Node) -> Size | None:
+    shape = node.tensor.shape
+    return shape[0] if shape and shape[0] != 1 else None
+
+
+def _keeps_rows(node: Node, operand: Node) -> bool:
+    """Whether each row of the result is made from that row of the operand alone, or all rows are added up."""
+    x = operand.tensor
+    if not x.shape:
+        return False
+    if node.op.name in _ADDED and 0 in _axes(node):
+        return x.is_float or node.op is OPS["sum"]
+    if node.tensor.shape[:1] != x.shape[:1]:
+        return False
+    if node.op is OPS["cast"]:
+        return True
+    if node.op is OPS["index"]:
+        items = node.attrs["items"]
+        return isinstance(items, tuple) and items[:1] == (Slice(0, x.shape[0], 1),)
+    if not node.attrs.keys() <= _ROW_ATTRIBUTES or 0 in _axes(node):
+        return False
+    return node.op.apart is not None or node.op.flops == 0
+
+
+def _axes(node: Node) -> tuple[int, ...]:
+    axis = node.attrs.get("axis", 0)
+    return axis if isinstance(axis, tuple) else (axis,) if isinstance(axis, int) else (0,)
+
+
+def _levels(graph: Graph, keys: Mapping[Node, Size | None]) -> dict[Node, int]:
+    """How many loops over blocks must be over before a node can be computed: as few as possible."""
+    levels: dict[Node, int] = {}
+    for node in graph.nodes:
+        key = keys.get(node)
+        levels[node] = max((levels[x] + _waits(node, x, key, keys.get(x)) for x in graph.operands(node)), default=0)
+    return levels
+
+
+def _waits(node: Node, operand: Node, key: Size | None, operand_key: Size | None) -> bool:
+    """Whether a node has to wait for the end of the loop that an operand is computed in."""
+    if operand_key is None:
+        return False
+    return key != operand_key or adds_up(operand, operand_key) or not reads_rows(node, operand, operand_key)
+
+
+def _sunk(graph: Graph, keys: Mapping[Node, Size | None], levels: dict[Node, int]) -> dict[Node, int]:
+    """The levels with values moved to the loop that first reads them, where they need not be kept for it then.
+
+    What they are made from has to be kept in their place: no more than one array of no more elements.
+    """
+    found, returned = dict(levels), set(graph.outputs.values())
+    for node in reversed(graph.nodes):
+        key, users = keys.get(node), [user for user, _ in graph.users(node)]
+        if key is None or node in returned or adds_up(node, key) or not users:
+            continue
+        level = min(found[user] for user in users)
+        apart = any(keys.get(user) != key or not reads_rows(user, node, key) for user in users)
+        if apart or level == found[node]:
+            continue
+        kept = [
+            x
+            for x in dict.fromkeys(graph.operands(node))
+            if x not in returned and _ends_before(graph, x, node, keys, found)
+        ]
+        if len(kept) <= 1 and all(nominal(x.tensor.size) <= nominal(node.tensor.size) for x in kept):
+            found[node] = level
+    return found
+
+
+def _ends_before(
+    graph: Graph, operand: Node, node: Node, keys: Mapping[Node, Size | None], levels: Mapping[Node, int]
+) -> bool:
+    """Whether an operand is computed in the loop of a node, and nobody reads it after that."""
+    key = keys.get(operand)
+    if key != keys.get(node) or levels[operand] < levels[node]:
+        return False
+    return all(keys.get(user) == key and levels[user] == levels[node] for user, _ in graph.users(operand))
+
+
+def _by_demand(graph: Graph, wanted: Sequence[Node], inside: Collection[Node]) -> list[Node]:
+    """The nodes that some are made from, each right before it is first needed."""
+    done: dict[Node, None] = {}
+    for root in wanted:
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            missing = [x for x in graph.operands(node) if x in inside and x not in done]
+            if missing:
+                stack += reversed(missing)
+            else:
+                done[stack.pop()] = None
+    return [*done]
+
+
+def _region(graph: Graph, size: Size | None, nodes: Sequence[Node]) -> Region | None:
+    """The region of some nodes, where it saves arrays."""
+    assert size is not None
+    inside, returned = set(nodes), set(graph.outputs.values())
+    sums = {node: None for node in nodes if adds_up(node, size)}
+    results = {
+        node: None
+        for node in nodes
+        if node not in sums
+        and (
+            node in returned
+            or any(user not in inside or not reads_rows(user, node, size) for user, _ in graph.users(node))
+        )
+    }
+    saved = sum(node.op.flops != 0 and not _is_small(node) for node in nodes) - len(results) - len(sums)
+    if saved < FEWEST:
+        return None
+    wanted = [node for node in nodes if node in results or node in sums]
+    ordered = _by_demand(graph, [*wanted, *nodes], inside)
+    return Region(size, tuple(ordered), tuple(results), tuple(sums))
+
+
+def _is_small(node: Node) -> bool:
+    size = node.tensor.size
+    return isinstance(size, int) and size <= SMALL
