@@ -64,6 +64,8 @@ class Model:
         The variables that are inputs or parameters.
     layout : Layout, optional
         What a call of the model gives, in the names of its outputs; by default the output, or all of them as a dict.
+    idle : frozenset of str
+        Inputs of the model that this one was derived from and that it does not take; given by name, they are left out.
     """
 
     source: Source
@@ -75,6 +77,7 @@ class Model:
     provenance: Provenance
     moved: Mapping[str, Node]
     layout: Layout | None = None
+    idle: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -507,7 +510,8 @@ class Model:
         if found is None:
             reason = _LACKING.get(function, "it was compiled without a scalar loss")
             raise AttributeError(f"the module of {self.name} has no {function}(): {reason}")
-        return found(*args, **{self._arguments.get(name, name): value for name, value in kwargs.items()})
+        taken = {name: value for name, value in kwargs.items() if name not in self.idle}
+        return found(*args, **{self._arguments.get(name, name): value for name, value in taken.items()})
 
     @cached_property
     def _arguments(self) -> dict[str, str]:

@@ -28,7 +28,6 @@ from graphc.graph import Graph
 from graphc.op import Conventions
 from graphc.optimizer import Optimizer
 from graphc.passes import run_pipeline
-from graphc.products import Layout
 from graphc.provenance import Options, Provenance, checked_conventions, checked_dtype, checked_optimize, digest_of
 from graphc.source import Source
 from graphc.targets import losses_of, named_variables, variables_of
@@ -160,14 +159,13 @@ def compile_graph(
 
 def _reduced(model: Model) -> tuple[Callable[..., Model], tuple[object, ...]]:
     """What a model is pickled as: the text of its graph, which no longer needs the source, and its options."""
-    return _restored, (graph_text(model.graph), model.source, model.provenance, model.warnings, model.layout)
+    kept = {"provenance": model.provenance, "warnings": model.warnings, "layout": model.layout, "idle": model.idle}
+    return _restored, (graph_text(model.graph), model.source, kept)
 
 
-def _restored(
-    graph: str, source: Source, provenance: Provenance, found: tuple[Diagnostic, ...], layout: Layout | None
-) -> Model:
-    made = compile_graph(parse_graph(graph, source), source, provenance.options, provenance.digest)
-    return replace(made, provenance=provenance, warnings=found, layout=layout)
+def _restored(graph: str, source: Source, kept: dict[str, Any]) -> Model:
+    provenance = kept["provenance"]
+    return replace(compile_graph(parse_graph(graph, source), source, provenance.options, provenance.digest), **kept)
 
 
 copyreg.pickle(Model, _reduced)

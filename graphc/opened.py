@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -81,8 +81,8 @@ def model_of(f: Source) -> Model:
 
 def _with_inputs_of(graph: Graph, origin: Graph, output: str) -> Graph:
     """A derivative without those inputs of its origin that neither it nor the output takes, nor a size is told by."""
-    taken = {str(node.attrs["name"]) for node in reached(origin, [origin.outputs[output]]) if node in origin.inputs}
-    others = {str(node.attrs["name"]) for node in origin.inputs} - taken
+    taken = set(reached(origin, [origin.outputs[output]]))
+    others = _names(node for node in origin.inputs if node not in taken)
     live = set(reached(graph, graph.outputs.values()))
     free = [node for node in graph.inputs if node not in live and node.attrs["name"] in others]
     told = {size for node in (*graph.inputs, *graph.params) if node not in free for size in node.tensor.shape}
@@ -96,6 +96,10 @@ def _with_inputs_of(graph: Graph, origin: Graph, output: str) -> Graph:
         spans={node: spans for node, spans in graph.spans.items() if node not in idle},
         scopes={node: scopes for node, scopes in graph.scopes.items() if node not in idle},
     )
+
+
+def _names(leaves: Iterable[Node]) -> set[str]:
+    return {str(node.attrs["name"]) for node in leaves}
 
 
 def _sizes_of(node: Node) -> Iterator[str]:
@@ -136,7 +140,8 @@ def derived(origin: Model, graph: Graph, layout: Layout | None) -> Model:
     options = Options(gradient=False, conventions=of.options.conventions)
     provenance = replace(of, source=f"<derived from {of.source.strip('<>')}>", options=options)
     compiled = run_pipeline(graph, (), {})
-    return Model(origin.source, graph, origin.warnings, (), (), compiled, provenance, {}, layout)
+    left = _names(origin.graph.inputs) - _names(graph.inputs)
+    return Model(origin.source, graph, origin.warnings, (), (), compiled, provenance, {}, layout, origin.idle | left)
 
 
 def differentiated(f: Source, wrt: str | Sequence[str] | None) -> Model:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -301,6 +302,10 @@ def test_a_derivative_takes_the_inputs_that_its_output_takes() -> None:
     value, product = graphc.vjp(text, wrt="x", output="r")(x=[1.0, 2.0], y=[0.0, 1.0], d_r=[1.0, 1.0])
     np.testing.assert_array_equal((value, product), [[1, 5], [2, 4]])
     np.testing.assert_array_equal(graphc.grad(text, wrt="z", loss="loss")(z=[1.0, 2.0, 3.0]), [1, 1, 1])
+    whole = graphc.vjp(text, wrt="x", output="r")
+    for model in (whole, pickle.loads(pickle.dumps(whole))):
+        given = model(x=[1.0], y=[0.0], z=[1.0, 2.0, 3.0], d_r=[1.0])
+        np.testing.assert_array_equal(given, [[1], [2]])
     sized = "x: Input[N]\nw: Input\nr: Output = w ** 2 * sum(arange(N))\nn: Output = sum(x)"
     np.testing.assert_array_equal(graphc.grad(sized, wrt="w", loss="r")(x=[1.0, 2.0, 3.0], w=1.0), 6.0)
 
