@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from graphc.coercion import coerced, converted
 from graphc.diagnostics import Diagnostic
@@ -24,8 +23,7 @@ Table: TypeAlias = "dict[Node, tuple[T, ...] | dict[T, None]]"
 Rewriter: TypeAlias = "Callable[[Builder, Candidate], Node | None]"
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A node that is about to be made, as rules see it."""
 
     op: Op
@@ -34,8 +32,7 @@ class Candidate:
     type: Type
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where nodes come from: model spans (the first is where errors point) and the stack of layer calls."""
 
     spans: tuple[Span, ...] = ()
@@ -146,7 +143,8 @@ class Builder:
 
     def name(self, node: Node, *names: str) -> None:
         """Give a node user names; the first one it ever got wins."""
-        _extend(self.names, node, names)
+        if names:
+            _extend(self.names, node, names)
 
     def unname(self, node: Node, name: str) -> None:
         """Take one of its names from a node."""
@@ -191,8 +189,11 @@ class Builder:
         return node
 
     def _stamped(self, node: Node) -> Node:
-        _extend(self.spans, node, self.place.spans)
-        _extend(self.scopes, node, self.place.scopes)
+        spans, scopes = self.place
+        if spans:
+            _extend(self.spans, node, spans)
+        if scopes:
+            _extend(self.scopes, node, scopes)
         return node
 
     def _reached(self, outputs: Iterable[Node]) -> set[Node]:
@@ -207,6 +208,8 @@ class Builder:
 
 def attrs_key(attrs: Mapping[str, object]) -> tuple[object, ...]:
     """Attributes as a hashable key that tells 0.0 from -0.0, 1 from True, and one NaN from none."""
+    if not attrs:
+        return ()
     return tuple((name, repr(value) if isinstance(value, float) else value) for name, value in sorted(attrs.items()))
 
 
@@ -233,31 +236,29 @@ def rebuild(
         From each node of the graph to the node that stands for it in the builder.
     """
     mapping: dict[Node, Node] = {}
-    for node in graph.nodes if nodes is None else nodes:
-        builder.place = Place(graph.spans.get(node, ()), graph.scopes.get(node, ()))
-        operands = tuple(mapping[operand] for operand in graph.operands(node) if operand in mapping)
+    names, spans, scopes, table = graph.names, graph.spans, graph.scopes, graph.operand_table
+    for node in table if nodes is None else nodes:
+        builder.place = Place(spans.get(node, ()), scopes.get(node, ()))
+        operands = tuple([mapping[operand] for operand in table[node] if operand in mapping])
         copied = (step(node, operands) if step is not None else None) or _copied(node, operands, builder)
-        builder.name(copied, *graph.names.get(node, ()))
+        if node in names:
+            builder.name(copied, *names[node])
         mapping[node] = copied
     builder.place = Place()
     return mapping
 
 
 def _copied(node: Node, operands: tuple[Node, ...], builder: Builder) -> Node:
-    name, type = node.attrs.get("name"), node.type
-    if node.op is OPS["input"] and isinstance(name, str) and isinstance(type, TensorType):
-        return builder.input(name, type).node
-    if node.op is OPS["param"] and isinstance(name, str) and isinstance(type, TensorType):
-        return builder.param(name, type, node.attrs["init"]).node
-    return builder.make(node.op, operands, node.attrs, type)
+    if node.op is OPS["input"]:
+        return builder.input(str(node.attrs["name"]), node.tensor).node
+    if node.op is OPS["param"]:
+        return builder.param(str(node.attrs["name"]), node.tensor, node.attrs["init"]).node
+    return builder.make(node.op, operands, node.attrs, node.type)
 
 
 def _extend(table: Table[T], node: Node, items: tuple[T, ...]) -> None:
-    found = table.get(node)
-    if found is None:
-        if items:
-            table[node] = items
-    elif found != items:
+    found = table.setdefault(node, items)
+    if found is not items and found != items:
         if isinstance(found, tuple):
             found = table[node] = dict.fromkeys(found)
         for item in items:

@@ -66,7 +66,7 @@ def _rebuilt(part: ast.AST, visit: Callable[[ast.AST], ast.AST]) -> ast.AST:
             return [field_of(item) for item in field]
         return visit(field) if isinstance(field, ast.AST) and field._fields else field
 
-    return type(part)(*(field_of(getattr(part, name)) for name in part._fields))
+    return type(part)(*[field_of(getattr(part, name)) for name in part._fields])
 
 
 def call(function: str, *operands: object, **keywords: object) -> ast.expr:

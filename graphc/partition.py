@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from graphc.builder import Builder, rebuild
@@ -120,6 +121,8 @@ def nominal(size: Size) -> int:
     >>> nominal(2 * named_size("N") + 1)
     513
     """
+    if isinstance(size, int):
+        return size
     found = substitute(size, dict.fromkeys(size_names(size), NOMINAL_SIZE))
     assert isinstance(found, int)
     return found
@@ -202,7 +205,7 @@ def _minimum_cut(vertices: Sequence[_Vertex]) -> list[int]:
 def _operands_above(
     graph: Graph, wanted: Iterable[Node], forward: set[Node], forced: set[Node]
 ) -> dict[Node, tuple[Node, ...]]:
-    """What is wanted and all that it may be computed again from, each with those of its operands that are; by serial."""
+    """What is wanted and what it may be computed again from, each with those of its operands that are; by serial."""
     found: dict[Node, tuple[Node, ...]] = {}
     seen = set(wanted)
     stack = list(seen)
@@ -246,7 +249,7 @@ def _repeatable(node: Node, forward: set[Node]) -> bool:
 
 
 def _bytes(node: Node) -> int:
-    return max(nominal(node.tensor.size), 1) * _ITEM_BYTES[node.tensor.dtype]
+    return max(prod(map(nominal, node.tensor.shape)), 1) * _ITEM_BYTES[node.tensor.dtype]
 
 
 def _residual_names(graph: Graph, kept: Sequence[Node], taken: Sequence[str]) -> dict[str, Node]:

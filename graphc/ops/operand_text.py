@@ -20,12 +20,12 @@ def is_literal(text: ast.expr) -> bool:
     >>> is_literal(ast.parse("-1.0 / 2", mode="eval").body), is_literal(ast.parse("x", mode="eval").body)
     (True, False)
     """
+    if isinstance(text, ast.Name):
+        return text.id.startswith(SIZE)
     if isinstance(text, ast.UnaryOp):
         return is_literal(text.operand)
     if isinstance(text, ast.BinOp):
         return is_literal(text.left) and is_literal(text.right)
-    if isinstance(text, ast.Name):
-        return text.id.startswith(SIZE)
     if isinstance(text, ast.Attribute):
         return text.attr in ("inf", "nan")
     return isinstance(text, ast.Constant)
