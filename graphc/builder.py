@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 from graphc.coercion import coerced, converted
 from graphc.diagnostics import Diagnostic
@@ -161,15 +161,15 @@ class Builder:
 
     def finish(self, outputs: Mapping[str, Node], *, doc: str = "") -> Graph:
         """Drop what the outputs do not reach, keep every input and parameter, and freeze."""
-        live = self._reached([*self.inputs, *self.params, *outputs.values()])
+        dead = self._unreached([*self.inputs, *self.params, *outputs.values()])
         return Graph(
-            operand_table={node: operands for node, operands in self._operands.items() if node in live},
+            operand_table=_without(self._operands, dead),
             inputs=tuple(self.inputs),
             params=tuple(self.params),
             outputs=dict(outputs),
-            names=_tuples(self.names, live),
-            spans=_tuples(self.spans, live),
-            scopes=_tuples(self.scopes, live),
+            names=_tuples(self.names, dead),
+            spans=_tuples(self.spans, dead),
+            scopes=_tuples(self.scopes, dead),
             doc=doc,
         )
 
@@ -196,14 +196,16 @@ class Builder:
             _extend(self.scopes, node, scopes)
         return node
 
-    def _reached(self, outputs: Iterable[Node]) -> set[Node]:
-        live, stack = set(outputs), list(outputs)
-        while stack:
-            for operand in self._operands[stack.pop()]:
-                if operand not in live:
-                    live.add(operand)
-                    stack.append(operand)
-        return live
+    def _unreached(self, outputs: Iterable[Node]) -> list[Node]:
+        """The nodes that outputs do not need; no user stands before its operands."""
+        live = bytearray(len(self._operands))
+        for node in outputs:
+            live[node.serial] = True
+        for node, operands in reversed(self._operands.items()):
+            if live[node.serial]:
+                for operand in operands:
+                    live[operand.serial] = True
+        return [node for node in self._operands if not live[node.serial]]
 
 
 def attrs_key(attrs: Mapping[str, object]) -> tuple[object, ...]:
@@ -237,9 +239,9 @@ def rebuild(
     """
     mapping: dict[Node, Node] = {}
     names, spans, scopes, table = graph.names, graph.spans, graph.scopes, graph.operand_table
-    for node in table if nodes is None else nodes:
+    for node, read in table.items() if nodes is None else [(node, table[node]) for node in nodes]:
         builder.place = Place(spans.get(node, ()), scopes.get(node, ()))
-        operands = tuple([mapping[operand] for operand in table[node] if operand in mapping])
+        operands = tuple([found for operand in read if (found := mapping.get(operand)) is not None])
         copied = (step(node, operands) if step is not None else None) or _copied(node, operands, builder)
         if node in names:
             builder.name(copied, *names[node])
@@ -265,5 +267,14 @@ def _extend(table: Table[T], node: Node, items: tuple[T, ...]) -> None:
             found[item] = None
 
 
-def _tuples(table: Table[T], live: set[Node]) -> dict[Node, tuple[T, ...]]:
-    return {node: tuple(items) for node, items in table.items() if node in live}
+def _tuples(table: Table[T], dead: Iterable[Node]) -> dict[Node, tuple[T, ...]]:
+    shared = {node: tuple(items) for node, items in table.items() if isinstance(items, dict)}
+    return cast("dict[Node, tuple[T, ...]]", _without({**table, **shared}, dead))
+
+
+def _without(table: dict[Node, T], dead: Iterable[Node]) -> dict[Node, T]:
+    """A copy without some nodes: most are kept, so that copying all and taking them out looks up the least."""
+    found = table.copy()
+    for node in dead:
+        found.pop(node, None)
+    return found
