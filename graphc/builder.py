@@ -45,7 +45,7 @@ class Builder:
     Parameters
     ----------
     intern : bool
-        Whether equal op, operands, attributes and type give the same node.
+        Whether equal op, operands and attributes give the same node.
     rewriter : callable, optional
         ``rewriter(builder, candidate)`` gives a node to use instead, or None.
     float_dtype : str
@@ -123,7 +123,8 @@ class Builder:
                 return self._stamped(replaced)
         if self._interned is None:
             return self._stamped(self._new(op, operands, attrs, type))
-        key = (op, operands, attrs_key(attrs), type)
+        # The type follows from these.
+        key = (op, operands, attrs_key(attrs))
         found = self._interned.get(key)
         if found is None:
             found = self._interned[key] = self._new(op, operands, attrs, type)

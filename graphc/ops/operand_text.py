@@ -20,15 +20,15 @@ def is_literal(text: ast.expr) -> bool:
     >>> is_literal(ast.parse("-1.0 / 2", mode="eval").body), is_literal(ast.parse("x", mode="eval").body)
     (True, False)
     """
-    if isinstance(text, ast.Name):
+    if type(text) is ast.Name:
         return text.id.startswith(SIZE)
-    if isinstance(text, ast.UnaryOp):
-        return is_literal(text.operand)
-    if isinstance(text, ast.BinOp):
+    if type(text) is ast.BinOp:
         return is_literal(text.left) and is_literal(text.right)
-    if isinstance(text, ast.Attribute):
+    if type(text) is ast.UnaryOp:
+        return is_literal(text.operand)
+    if type(text) is ast.Attribute:
         return text.attr in ("inf", "nan")
-    return isinstance(text, ast.Constant)
+    return type(text) is ast.Constant
 
 
 def as_array(call_: OpCall, text: ast.expr, position: int = 0) -> ast.expr:
