@@ -6,8 +6,12 @@ Run as ``python -m docs.generate``; ``generated_texts`` gives the same as a dict
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Mapping
 from pathlib import Path
+
+# Plots of what was learned are the same with however many threads. Read when NumPy loads.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from docs.accuracy_page import accuracy_page
 from docs.conventions_page import conventions_page

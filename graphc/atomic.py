@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from pathlib import Path
+
+
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Refuse a place where `write_atomic` cannot write, before the work whose result is to go there.
+
+    Raises
+    ------
+    OSError
+        When the folder does not exist or cannot be written to, or the path is that of a folder.
+    """
+    target = Path(os.path.realpath(path))
+    wrong = {
+        errno.ENOENT: not target.parent.is_dir(),
+        errno.EISDIR: target.is_dir(),
+        errno.EACCES: not os.access(target.parent, os.W_OK) and not target.exists(),
+    }
+    for code in (code for code, is_so in wrong.items() if is_so):
+        raise OSError(code, os.strerror(code), str(path))
 
 
 def write_atomic(path: str | os.PathLike[str], data: str | bytes) -> None:

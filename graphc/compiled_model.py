@@ -322,7 +322,7 @@ class Model:
         from graphc.model_cost import model_cost
 
         refuse_other_than_numbers(sizes or {})
-        refuse_unknown_sizes(self.graph, self.source, sizes or {})
+        refuse_unknown_sizes(self.graph, sizes or {})
         return model_cost(self._program(), dict(sizes or {}))
 
     def derive(self, *names: str, simplified: bool = False) -> Derivation:

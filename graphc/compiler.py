@@ -119,7 +119,7 @@ def compile(
     with collector_paused():
         text, parsed = _parsed(source, dtype, {"training": training, **(sizes or {})})
     if sizes:
-        _check_sizes(source, text, dtype, sizes)
+        _check_sizes(source, dtype, sizes)
     if loss is None and text.name == "<sympy>":
         # The transposed Jacobian of a matrix is asked for by a cotangent.
         loss = [name for name, node in parsed.graph.outputs.items() if node.tensor.shape] or None
@@ -148,7 +148,7 @@ def compile_graph(
     """Compile a raw graph, with the digest of the text that it is from and what reading that has found."""
     losses = losses_of(graph, source, _asked_losses(graph, options)) if options.gradient else ()
     if options.of is not None:
-        losses_of(graph, source, [options.of])
+        losses_of(graph, source, [options.of], "of")
     variables = variables_of(graph, source, options.wrt, losses) if options.gradient else {}
     compiled = run_pipeline(graph, losses, variables, options.conventions)
     found = (*found, *_zero_warnings(graph, compiled.zero, losses))
@@ -246,14 +246,14 @@ def _asked_losses(graph: Graph, options: Options) -> str | Sequence[str] | None:
     return None if output is None else [output]
 
 
-def _check_sizes(given: Any, source: Source, dtype: DType, sizes: Mapping[str, int]) -> None:
+def _check_sizes(given: Any, dtype: DType, sizes: Mapping[str, int]) -> None:
     """Refuse numbers for what is no free size: the model, read once more without any, has the free ones."""
     try:
         graph = _parsed(given, dtype, {})[1].graph
     except GraphcError:
         # Only with numbers do its shapes fit.
         return
-    refuse_unknown_sizes(graph, source, sizes)
+    refuse_unknown_sizes(graph, sizes)
 
 
 def _zero_warnings(graph: Graph, names: Sequence[str], losses: Sequence[str]) -> Iterator[Diagnostic]:

@@ -471,7 +471,7 @@ loss: Output = mean(encoder(X))
         "`flat` and `check` move what the gradient is taken by: they need inputs or parameters to differentiate by, and"
         " something to differentiate. A Hessian is that of one scalar loss, a Jacobian that of one output, which `--of`"
         " names where there are several. The message lists the extras that there are.",
-        "graphc compile model.gc -o model.py --wrt hidden --with check",
+        "graphc compile model.gc -o model.py --with chek",
         "graphc compile model.gc -o model.py --with check",
         "shell",
     ),

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.graph import Graph
+from graphc.option_names import known_name
 from graphc.size import size_names
-from graphc.source import Source, Span
 
 
 def free_sizes(graph: Graph) -> tuple[str, ...]:
@@ -31,7 +31,7 @@ def refuse_other_than_numbers(sizes: Mapping[str, int]) -> None:
             raise GraphcError(Diagnostic("GC204", message))
 
 
-def refuse_unknown_sizes(graph: Graph, source: Source, sizes: Mapping[str, int]) -> None:
+def refuse_unknown_sizes(graph: Graph, sizes: Mapping[str, int]) -> None:
     """Refuse numbers for what is no free size of a model.
 
     Raises
@@ -40,7 +40,5 @@ def refuse_unknown_sizes(graph: Graph, source: Source, sizes: Mapping[str, int])
         GC101.
     """
     free = free_sizes(graph)
-    if unknown := [name for name in sizes if name not in free]:
-        listed = ", ".join(free) or "none"
-        message = f"expected one of the model's free sizes, found no {', '.join(unknown)}; there are {listed}"
-        raise GraphcError(Diagnostic("GC101", message, Span(source, 1, 1, 1, 2)))
+    for name in sizes:
+        known_name(name, free, "free sizes")

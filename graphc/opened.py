@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -11,11 +11,14 @@ from graphc.autodiff import check_dependence
 from graphc.compiled_model import Model
 from graphc.compiler import compile, compile_graph
 from graphc.extras import in_order
-from graphc.graph import Graph
+from graphc.graph import Graph, Node, subgraphs
+from graphc.partition import reached
 from graphc.passes import run_pipeline
 from graphc.products import Derivative, Layout, Opened, opened_graph
 from graphc.provenance import Options
+from graphc.size import SizeExpr, named_size
 from graphc.targets import losses_of, variables_of
+from graphc.tensor_type import TensorType
 
 Source: TypeAlias = Model | str | os.PathLike[str]
 """A model, or what `compile` makes one of."""
@@ -42,8 +45,9 @@ def differentiated_by(
         GC301, GC302 when no derivative reaches a variable; GC303, GC304 when it is not clear what is differentiated.
     """
     model = model_of(f)
-    found = make(opened_model(model, wrt, output, scalar=scalar, protected=protected, ordered=ordered))
-    return derived(model, found.graph, single(found.layout))
+    opened = opened_model(model, wrt, output, scalar=scalar, protected=protected, ordered=ordered)
+    found = make(opened)
+    return derived(model, _with_inputs_of(found.graph, model.graph, opened.output), single(found.layout))
 
 
 def opened_model(
@@ -75,6 +79,37 @@ def model_of(f: Source) -> Model:
     return f if isinstance(f, Model) else compile(f, gradient=False)
 
 
+def _with_inputs_of(graph: Graph, origin: Graph, output: str) -> Graph:
+    """A derivative without those inputs of its origin that neither it nor the output takes, nor a size is told by."""
+    taken = {str(node.attrs["name"]) for node in reached(origin, [origin.outputs[output]]) if node in origin.inputs}
+    others = {str(node.attrs["name"]) for node in origin.inputs} - taken
+    live = set(reached(graph, graph.outputs.values()))
+    free = [node for node in graph.inputs if node not in live and node.attrs["name"] in others]
+    told = {size for node in (*graph.inputs, *graph.params) if node not in free for size in node.tensor.shape}
+    asked = {name for node in live for name in _sizes_of(node) if named_size(name) not in told}
+    idle = {node for node in free if asked.isdisjoint(_sizes_of(node))}
+    return replace(
+        graph,
+        operand_table={node: operands for node, operands in graph.operand_table.items() if node not in idle},
+        inputs=tuple(node for node in graph.inputs if node not in idle),
+        names={node: names for node, names in graph.names.items() if node not in idle},
+        spans={node: spans for node, spans in graph.spans.items() if node not in idle},
+        scopes={node: scopes for node, scopes in graph.scopes.items() if node not in idle},
+    )
+
+
+def _sizes_of(node: Node) -> Iterator[str]:
+    """The named sizes in a node's type and attributes, and in the graphs that it holds."""
+    shape = node.type.shape if isinstance(node.type, TensorType) else ()
+    for value in (*shape, *node.attrs.values()):
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, SizeExpr):
+                yield from part.names
+    for graph in subgraphs(node):
+        for inner in graph.nodes:
+            yield from _sizes_of(inner)
+
+
 def single(layout: Layout) -> Layout:
     """A layout in which what there is of only one variable is no dict."""
     if isinstance(layout, str):
@@ -90,7 +125,7 @@ def _output(model: Model, output: str | None, *, scalar: bool) -> str:
     if scalar:
         return losses_of(model.graph, model.source, output)[0]
     wanted = output or only
-    (name,) = losses_of(model.graph, model.source, wanted if wanted is None else [wanted])
+    (name,) = losses_of(model.graph, model.source, wanted if wanted is None else [wanted], "output")
     return name
 
 

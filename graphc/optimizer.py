@@ -21,6 +21,9 @@ COMMON = ("l1", "l2", "clip", "clip_norm", "weight_decay", "max_norm", "average"
 REGULARIZERS = ("l1", "l2", "weight_decay", "max_norm")
 """Options about parameters themselves, which may be for some of them alone: those that `regularized` names."""
 
+SHARES = ("decay", "beta1", "beta2", "average")
+"""Options that say how much of what is remembered stays."""
+
 _LONGEST = 1_000
 
 
@@ -70,8 +73,11 @@ class Optimizer:
         own = own_options(known[name])
         if "regularized" in options and not {*REGULARIZERS}.intersection({*options, *own}):
             raise _refusal(f"regularized is for {', '.join(REGULARIZERS)}, expected one of these, found none")
+        texts = {option: _text(option, value) for option, value in options.items()}
+        for option, text in texts.items():
+            _check_range(option, text)
         object.__setattr__(self, "name", name)
-        object.__setattr__(self, "options", tuple((key, _text(key, value)) for key, value in options.items()))
+        object.__setattr__(self, "options", tuple(texts.items()))
 
     def __str__(self) -> str:
         quoted = {option: repr(text) if option == "regularized" else text for option, text in self.options}
@@ -95,6 +101,11 @@ class Optimizer:
         return Optimizer(self.name, **{**dict(self.options), name: value})
 
     @property
+    def numbers(self) -> dict[str, str]:
+        """The options that are numbers or expressions, which are all but `regularized`."""
+        return {option: text for option, text in self.options if option != "regularized"}
+
+    @property
     def averages(self) -> bool:
         """Whether it keeps an average of the parameters."""
         return "average" in dict(self.options)
@@ -116,7 +127,11 @@ class Optimizer:
 
 def chosen_optimizer(given: str | Optimizer | None) -> Optimizer:
     """The optimiser that is asked for; Adam when none is."""
-    return given if isinstance(given, Optimizer) else Optimizer.parse("adam" if given is None else given)
+    if isinstance(given, Optimizer):
+        return given
+    if given is not None and not isinstance(given, str):
+        raise _refusal(f"expected an optimiser such as adam or adam(lr=0.01), found {str(given)[:80]}")
+    return Optimizer.parse("adam" if given is None else given)
 
 
 def optimizers() -> Mapping[str, Function]:
@@ -163,6 +178,18 @@ def _text(option: str, value: object) -> str:
     return repr(number)
 
 
+def _check_range(option: str, text: str) -> None:
+    """Refuse a number that no optimiser makes sense of: a negative one, and decays that forget nothing."""
+    try:
+        number = float(text)
+    except ValueError:
+        return
+    if number < 0 or (option in SHARES and number >= 1):
+        expected = "a number from 0 to below 1" if option in SHARES else "a number that is not negative"
+        hint = "gradient_ascent goes uphill" if option == "lr" else ""
+        raise _refusal(f"expected {expected} for {option}, found {text}", hint=hint)
+
+
 def _expression(what: str, text: str) -> ast.expr:
     try:
         if len(text) > _LONGEST:
@@ -172,6 +199,6 @@ def _expression(what: str, text: str) -> ast.expr:
         raise _refusal(f"expected an expression for {what}, found {text[:80]!r}") from None
 
 
-def _refusal(message: str, name: str = "", known: Mapping[str, object] | None = None) -> GraphcError:
+def _refusal(message: str, name: str = "", known: Mapping[str, object] | None = None, hint: str = "") -> GraphcError:
     close = difflib.get_close_matches(name, known or {}, n=1)
-    return GraphcError(Diagnostic("GC417", message, hint=f"did you mean {close[0]}?" if close else ""))
+    return GraphcError(Diagnostic("GC417", message, hint=f"did you mean {close[0]}?" if close else hint))

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from graphc.autodiff import carries_cotangent
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.graph import Graph, Node
+from graphc.option_names import known_name
 from graphc.partition import reached
 from graphc.source import Source, Span
 
 
-def losses_of(graph: Graph, source: Source, loss: str | Sequence[str] | None) -> tuple[str, ...]:
-    """The outputs to differentiate.
+def losses_of(graph: Graph, source: Source, loss: str | Sequence[str] | None, option: str = "loss") -> tuple[str, ...]:
+    """The outputs to differentiate, which an option names.
 
     Raises
     ------
     GraphcError
-        GC303 when a loss is not a float scalar, GC304 when there is no telling which output it is.
+        GC101 when there is no such output, GC303 when a loss is not a float scalar, GC304 when there is no telling
+        which output it is.
     """
     if isinstance(loss, str) or loss is None:
-        name = _loss(graph, source, loss)
+        name = _loss(graph, source, loss, option)
         found = graph.outputs[name].tensor
         if found.shape or not found.is_float:
             message = f"a loss is one float number, expected float64[], {name} is {found}"
@@ -30,13 +31,13 @@ def losses_of(graph: Graph, source: Source, loss: str | Sequence[str] | None) ->
             raise GraphcError(Diagnostic("GC303", message, span, f"{name} is {found}"))
         return (name,)
     for name in loss:
-        _known(name, graph.outputs, "output", source)
+        known_name(name, graph.outputs, f"outputs for {option}")
     return tuple(loss)
 
 
-def _loss(graph: Graph, source: Source, loss: str | None) -> str:
+def _loss(graph: Graph, source: Source, loss: str | None, option: str) -> str:
     if loss is not None:
-        _known(loss, graph.outputs, "output", source)
+        known_name(loss, graph.outputs, f"outputs for {option}")
         return loss
     if "loss" in graph.outputs:
         return "loss"
@@ -76,19 +77,11 @@ def variables_of(
         return {str(node.attrs["name"]): node for node in leaves}
     known = {name: node for node in graph.nodes for name in graph.names.get(node, ())}
     for name in wrt:
-        _known(name, known, "value", source)
+        known_name(name, known, "values for wrt")
         if not carries_cotangent(known[name]):
             message = f"expected a float to differentiate with respect to, {name} is {known[name].type}"
             raise GraphcError(Diagnostic("GC204", message, _span(graph, known[name], source)))
     return {name: known[name] for name in wrt}
-
-
-def _known(name: str, table: Mapping[str, Node], kind: str, source: Source) -> None:
-    if name not in table:
-        close = difflib.get_close_matches(name, table, n=1)
-        hint = f"did you mean {close[0]}?" if close else ""
-        message = f"expected one of the model's {kind}s, found no {name}; there are {', '.join(table) or 'none'}"
-        raise GraphcError(Diagnostic("GC101", message, Span(source, 1, 1, 1, 2), hint=hint))
 
 
 def _span(graph: Graph, node: Node, source: Source) -> Span:

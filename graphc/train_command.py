@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import click
 
-from graphc.atomic import write_atomic
+from graphc.atomic import check_place, write_atomic
 from graphc.loading import optimizer_of
 from graphc.train_progress import watched
 
@@ -60,6 +61,7 @@ def trained(source: str | Path, output: str | None, given: Training) -> None:
     wrt, plot = given["wrt"], given["plot"]
     if plot is not None:
         plot_format(plot)
+    _check_files(source, output, given)
     lbfgs = given["optimizer"] == "lbfgs"
     if lbfgs and given["lr"] is not None:
         raise click.UsageError("lbfgs finds the length of its steps itself, expected no --lr")
@@ -89,6 +91,25 @@ def trained(source: str | Path, output: str | None, given: Training) -> None:
             raise click.UsageError(str(fault)) from None
     _write(found, output, given["history"], plot)
     _tell(found, output)
+
+
+def _check_files(source: str | Path, output: str | None, given: Training) -> None:
+    """Refuse files that cannot be written, or would be written over others, before hours of training go into them."""
+    read = {"the model": str(source) if isinstance(source, Path) else None, "--data": given["data"]}
+    labels = None if output is None else str(_labels_path(output))
+    written = {"-o": output, "the labels of -o": labels, "--history": given["history"], "--plot": given["plot"]}
+    written |= {"--checkpoint": given["checkpoint"]}
+    taken = {os.path.realpath(path): option for option, path in read.items() if path is not None}
+    for option, path in written.items():
+        if path is None:
+            continue
+        check_place(path)
+        place = os.path.realpath(path)
+        if other := taken.get(place):
+            raise click.UsageError(f"expected a file of its own for {option}, found that of {other}: {path}")
+        # A device, such as /dev/null, may take several.
+        if os.path.isfile(place) or not os.path.exists(place):
+            taken[place] = option
 
 
 def _column_choice(text: str) -> tuple[str, list[str]]:
@@ -157,6 +178,6 @@ def _tell(found: Fit, output: str | None) -> None:
         click.echo(f"{name} is {listed}", err=True)
     for name, texts in found.labels.items():
         click.echo(f"{name} is {', '.join(f'{place} for {text}' for place, text in enumerate(texts))}", err=True)
-    click.echo(f"after {found.epoch} epochs: {found.history[found.epoch - 1]}", err=True)
+    click.echo(f"after {found.epoch} epoch{'s' * (found.epoch != 1)}: {found.history[found.epoch - 1]}", err=True)
     if output is not None:
         click.echo(f"wrote {output}" + (f" and {_labels_path(output)}" if found.labels else ""), err=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from graphc.training.history import Epoch, Watch, WatchSteps
 
-_WIDTH = 12
+_WIDTH = 8
 _REST = "[] 100% 00:00:00 "
 """What is on a line besides the bar, before the text."""
 _INTERVAL = 0.1
@@ -64,7 +64,11 @@ class _Bar:
         self.drawn = now
         rate = (self.done - self.first) / max(now - self.start, 1e-9)
         text = f"{rate:.{0 if rate >= 10 else 2}f}/s {self.epoch or ''}"
-        bar.update(self.done - self.first - bar.pos, text[: shutil.get_terminal_size().columns - _WIDTH - len(_REST)])
+        room = shutil.get_terminal_size().columns - _WIDTH - len(_REST)
+        # A number without its last digits would be another one.
+        while len(text) > room and ", " in text:
+            text = text.rpartition(", ")[0]
+        bar.update(self.done - self.first - bar.pos, text[:room])
         bar.render_progress()
 
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 
 from graphc.autodiff import differentiate
 from graphc.builder import Builder
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.frontends.text import run_statements
+from graphc.frontends.values import describe
 from graphc.graph import Graph, Node
 from graphc.op import Conventions
 from graphc.optimizer import Optimizer
 from graphc.passes import expand_gradients, rebuild_seeded, simplify, stabilise
-from graphc.source import Source
+from graphc.source import Source, Span
 from graphc.tensor_type import DType, TensorType
 from graphc.update_text import STEPS, named_parameters, update_text
 from graphc.value import Value
@@ -84,8 +86,8 @@ def training_step(
     Raises
     ------
     GraphcError
-        GC411 when what is trained is not a parameter, GC417 when an update has not the type of its parameter, and the
-        errors of the options as expressions.
+        GC411 when what is trained is not a parameter, GC417 when an option gives no number, and the errors of options
+        as expressions.
     """
     if not variables or not set(variables.values()) <= set(raw.params):
         found = ", ".join(variables) or "none"
@@ -107,13 +109,13 @@ def training_step(
         values[p.local] = builder.value(mapping[joint.nodes[variables[p.name]]])
         values[p.gradient] = builder.value(mapping[joint.graph.outputs[joint.gradients[p.name]]])
         values |= {local: entries[entry] for entry, local in (p.slots | p.averages).items()}
+    _check_options(optimizer, dtype)
     source = Source("optimizer", update_text(optimizer, parameters))
     named = run_statements(source, values, builder)
-    updated = {STEPS: _node(named["step"])}
+    updated = {STEPS: _node(named["step"], types[STEPS])}
     params = {str(node.attrs["name"]): mapping[joint.nodes[node]] for node in stabilised.params}
     for p in parameters:
-        type = variables[p.name].tensor
-        params[p.name], *remembered = (_updated(optimizer, p.name, type, named[result]) for result in p.results)
+        params[p.name], *remembered = (_node(named[result], variables[p.name].tensor) for result in p.results)
         updated |= dict(zip((*p.slots, *p.averages), remembered, strict=True))
     outputs = {loss: mapping[joint.graph.outputs[loss]]}
     outputs |= {f"param {name}": node for name, node in params.items()}
@@ -136,14 +138,24 @@ def entry_input(name: str) -> str:
     return f"state {name}"
 
 
-def _updated(optimizer: Optimizer, parameter: str, type: TensorType, found: object) -> Node:
-    """The new value of a parameter, or of what is remembered of it, in the same type."""
-    if isinstance(found, Value) and found.type == type:
-        return found.node
-    message = f"expected {type} for the new {parameter}, {optimizer} gives "
-    raise GraphcError(Diagnostic("GC417", f"{message}{found.type if isinstance(found, Value) else found}"))
+def _check_options(optimizer: Optimizer, dtype: DType) -> None:
+    """Refuse options that give no number by themselves: in the update, the library would be to blame."""
+    for option, text in optimizer.numbers.items():
+        source, builder = Source("optimizer", f"{option} = {text}"), Builder(float_dtype=dtype)
+        found = run_statements(source, {"step": builder.input("step", TensorType("int64"))}, builder)[option]
+        if not _is_number(found):
+            message = f"expected a number or an expression of step for {option}, found {describe(found)}"
+            span = Span(source, 1, len(option) + 4, 1, len(source.text) + 1)
+            raise GraphcError(Diagnostic("GC417", message, span))
 
 
-def _node(value: object) -> Node:
-    assert isinstance(value, Value)
+def _is_number(found: object) -> bool:
+    if isinstance(found, Value):
+        return not found.shape
+    return isinstance(found, (int, float)) and isfinite(found)
+
+
+def _node(value: object, type: TensorType) -> Node:
+    """What was computed for something of this type."""
+    assert isinstance(value, Value) and value.type == type
     return value.node

@@ -51,8 +51,8 @@ def named_parameters(optimizer: Optimizer, names: Iterable[str]) -> list[Paramet
         if not any(fnmatchcase(name, pattern) for name in names):
             message = f"expected names among {', '.join(names)} for regularized, found {pattern}"
             raise GraphcError(Diagnostic("GC417", message))
-    texts = [text for option, text in optimizer.options if option != "regularized"]
-    taken = {optimizer.name, *re.findall(r"\w+", " ".join(texts)), *COMMON, *_LOCAL.values(), *_WORDS}
+    words = re.findall(r"\w+", " ".join(optimizer.numbers.values()))
+    taken = {optimizer.name, *words, *COMMON, *_LOCAL.values(), *_WORDS}
 
     def name_for(wanted: str) -> str:
         name = re.sub(r"\W", "_", wanted)
@@ -85,8 +85,7 @@ _WORDS = (
 def update_text(optimizer: Optimizer, parameters: Sequence[Parameter]) -> str:
     """The update in the model language."""
     function = optimizers()[optimizer.name]
-    given = {name: text for name, text in optimizer.options if name != "regularized"}
-    options = {"lr": repr(function.defaults["lr"]), **given}
+    options = {"lr": repr(function.defaults["lr"]), **optimizer.numbers}
     # What is no plain number is computed once, under its name.
     computed = {name: _LOCAL.get(name, name) for name, text in options.items() if not _is_number(text)}
     lines = ["step = steps_done + 1", *(f"{local} = {options[name]}" for name, local in computed.items())]

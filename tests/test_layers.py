@@ -19,6 +19,7 @@ LAYERS = (
     "diagnostics",
     "errors",
     "error_codes",
+    "option_names",
     "size",
     "tensor_type",
     "op",

@@ -148,9 +148,7 @@ def test_wrong_sizes_are_refused(sizes: dict[str, int], code: str, message: str)
         graphc.compile(NETWORK).cost(sizes)
     (diagnostic,) = caught.value.diagnostics
     assert (diagnostic.code, diagnostic.message) == (code, message)
-    if code == "GC101":
-        assert diagnostic.span is not None
-        assert (diagnostic.span.line, diagnostic.span.column) == (1, 1)
+    assert diagnostic.span is None
 
 
 def test_models_of_scalars_and_of_nothing() -> None:
@@ -200,7 +198,7 @@ def test_the_command_line_needs_no_gradient() -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["--cost", "--sizes", "M=3"], 1, "error[GC101]: expected one of the model's free sizes, found no M"),
+        (["--cost", "--sizes", "M=3"], 2, "error[GC101]: expected one of the model's free sizes, found no M"),
         (["--cost", "--sizes", "N=x"], 2, "expected a size such as N=10 for --size, found N=x"),
         (["--sizes", "N=3"], 2, "--sizes are of a cost, expected them with --cost"),
     ],

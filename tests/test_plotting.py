@@ -484,6 +484,13 @@ def test_plots_are_drawn_on_the_axes_that_are_given(plot: Callable[..., Any]) ->
     assert pyplot.get_fignums() == [figure.number]
 
 
+@pytest.mark.parametrize("plot", PLOTS.values(), ids=PLOTS)
+def test_legends_and_scales_can_be_left_out(plot: Callable[..., Any]) -> None:
+    shown, bare = plot(ax=pyplot.figure().subplots()), plot(ax=pyplot.figure().subplots(), legend=False)
+    assert shown.get_legend() is not None or len(shown.figure.axes) == 2
+    assert bare.get_legend() is None and bare.figure.axes == [bare]
+
+
 @pytest.mark.parametrize("ax", [3, np.array([None, None])])
 def test_what_is_no_axes_is_refused(ax: Any) -> None:
     assert "expected Matplotlib axes for ax, found a " in refused(lambda: graphc.plot_activation("relu", ax=ax))

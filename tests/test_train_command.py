@@ -110,11 +110,46 @@ def test_options_are_taken(folder: Path, options: tuple[str, ...]) -> None:
         ((*USUAL, "--lr", "1 / foo"), 1, "error[GC101]: unknown name foo"),
         ((*USUAL, "-o", "none/p.npz"), 2, "cannot write none/p.npz"),
         ((*USUAL, "--epochs", "0"), 2, "Invalid value for '--epochs'"),
+        ((*USUAL, "--loss", "a"), 2, "expected one of the model's outputs for loss, found no a; there are loss, p"),
+        ((*USUAL, "--wrt", "zz"), 2, "expected one of the model's values for wrt, found no zz; there are X, y"),
+        ((*USUAL, "--lr", "-1"), 2, "expected a number that is not negative for lr, found -1"),
+        ((*USUAL, "--lr", "'0.1'"), 1, "optimizer:1:6"),
+        (("-e", "w: Param; loss: Output = w ** 2", "--data", "d.csv"), 2, "expected an input whose first size is free"),
+        (
+            ("-e", "x: Input[2]; loss: Output = sum(x)", "--data", "d.csv"),
+            2,
+            "such as Input[N], for the rows of a table, found x: float64[2]",
+        ),
     ],
 )
 def test_wrong_use_is_told(folder: Path, arguments: tuple[str, ...], status: int, message: str) -> None:
     done = graphc_train(*arguments)
     assert (done.exit_code, message in done.stderr) == (status, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("-o", "d.csv"), "expected a file of its own for -o, found that of --data: d.csv"),
+        (("-o", "m.gc"), "expected a file of its own for -o, found that of the model: m.gc"),
+        (("--checkpoint", "./d.csv"), "for --checkpoint, found that of --data: ./d.csv"),
+        (("-o", "c.npz", "--checkpoint", "c.npz"), "for --checkpoint, found that of -o: c.npz"),
+        (("-o", "p.npz", "--history", "p.labels.json"), "for --history, found that of the labels of -o"),
+        (("--plot", "none/p.svg"), "cannot write none/p.svg: No such file or directory"),
+        (("--history", "."), "cannot write .: Is a directory"),
+    ],
+)
+def test_files_are_refused_before_the_first_epoch(folder: Path, options: tuple[str, ...], message: str) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    done = graphc_train(*USUAL, *options)
+    assert (done.exit_code, message in done.stderr, "epoch" in done.stderr) == (2, True, False), done.stderr
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_device_takes_several_files(folder: Path) -> None:
+    done = graphc_train(*USUAL[:-1], "1", "-o", os.devnull, "--history", os.devnull)
+    assert done.exit_code == 0, done.stderr
+    assert "after 1 epoch: loss" in done.stderr
 
 
 def test_a_step_of_training_is_compiled(folder: Path) -> None:
@@ -181,8 +216,8 @@ def test_a_terminal_has_a_bar(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     bars = [line for line in lines if line.startswith("[")]
     last = (folder / "h.csv").read_text().splitlines()[-1].split(",")
     loss, held_out, accuracy = (f"{float(cell):.4g}" for cell in last[2:])
-    assert bars[0].split() == ["[------------]", "0%"]
-    assert re.fullmatch(rf"\[#{{12}}\] 100% \d+/s loss {loss}, held out {held_out}, accuracy {accuracy}\s*", bars[-1])
+    assert bars[0].split() == ["[--------]", "0%"]
+    assert re.fullmatch(rf"\[#{{8}}\] 100% \d+/s loss {loss}, held out {held_out}, accuracy {accuracy}\s*", bars[-1])
     assert max(map(len, bars)) <= 80
     percents = [int(re.search(r"(\d+)%", bar)[1]) for bar in bars]  # type: ignore[index]
     assert percents == sorted(percents)
@@ -203,7 +238,17 @@ def test_a_bar_has_the_time_left_and_the_rate_of_the_steps_since_it_began(monkey
             watch_steps(step, 100)
         watch(Epoch(7, 70, 0.5, 0.25, 0.75))
     shown = terminal.lines()[-2]
-    assert shown.rstrip() == "[###---------]  25% 00:01:00 0.50/s loss 0.5, held out 0.25, accuracy 0.75"
+    assert shown.rstrip() == "[##------]  25% 00:01:00 0.50/s loss 0.5, held out 0.25, accuracy 0.75"
+
+
+def test_a_narrow_terminal_has_whole_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal(monkeypatch)
+    monkeypatch.setenv("COLUMNS", "58")
+    with train_progress.watched() as (watch, watch_steps):
+        assert watch_steps is not None
+        watch_steps(0, 2)
+        watch(Epoch(1, 1, 0.123456, 0.123456, 0.123456))
+    assert terminal.lines()[-2].rstrip().endswith("/s loss 0.1235")
 
 
 def test_a_bar_ends_where_a_training_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

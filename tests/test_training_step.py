@@ -372,6 +372,10 @@ def test_parameters_that_do_not_fit_are_refused(params: Any, message: str) -> No
         ("adam(l2=1, regularized='')", "expected names of parameters, such as 'W, *_W', for regularized, found ''"),
         ("adam(l2=1, regularized='[W--')", "expected names of parameters"),
         ("adam\nimport os", "expected an expression for an optimiser"),
+        ("adam(lr=-1)", "expected a number that is not negative for lr, found -1"),
+        ("momentum(decay=1.5)", "expected a number from 0 to below 1 for decay, found 1.5"),
+        ("adam(beta2=1)", "expected a number from 0 to below 1 for beta2, found 1"),
+        ("adam(l2=-0.1)", "expected a number that is not negative for l2, found -0.1"),
     ],
 )
 def test_what_is_no_optimizer_is_refused(text: str, message: str) -> None:
@@ -379,6 +383,12 @@ def test_what_is_no_optimizer_is_refused(text: str, message: str) -> None:
         _ = graphc.compile(MODEL, optimizer=text).source_text
     assert caught.value.diagnostics[0].code == "GC417"
     assert message in caught.value.diagnostics[0].message
+
+
+def test_what_is_neither_text_nor_optimizer_is_refused() -> None:
+    wrong: Any = 3
+    with pytest.raises(GraphcError, match=r"GC417.*expected an optimiser such as adam or .*, found 3"):
+        graphc.compile(MODEL, optimizer=wrong)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), None, [1], "0.1\nW: Param[3]", "x :="])
@@ -396,14 +406,26 @@ def test_an_error_in_an_option_has_its_place(lr: str, code: str, column: int) ->
     with pytest.raises(GraphcError) as caught:
         _ = graphc.compile(MODEL, optimizer=Optimizer("momentum", lr=lr)).source_text
     found = caught.value.diagnostics[0]
-    assert (found.code, str(found.span)) == (code, f"optimizer:2:{column}")
+    assert (found.code, str(found.span)) == (code, f"optimizer:1:{column}")
 
 
-def test_an_update_of_another_shape_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("option", "text", "column", "found"),
+    [
+        ("lr", "'0.1 * step'", 6, "the text '0.1 * step'"),
+        ("beta1", "[0.9]", 9, "a list of 1"),
+        ("lr", "stack([1.0 * step, 1.0])", 6, "a tensor float64[2]"),
+        ("lr", "nan", 6, "the number nan"),
+        ("lr", "None", 6, "None"),
+        ("clip", "relu", 8, "the function relu"),
+    ],
+)
+def test_what_gives_no_number_is_refused_at_the_option(option: str, text: str, column: int, found: str) -> None:
     with pytest.raises(GraphcError) as caught:
-        _ = graphc.compile(MODEL, optimizer=Optimizer("gradient_descent", lr="stack([1.0 * step, 1.0])")).source_text
-    found = caught.value.diagnostics[0]
-    assert (found.code, found.message[:45]) == ("GC417", "expected float64[] for the new b, gradient_de")
+        _ = graphc.compile(MODEL, optimizer=Optimizer("adam", **{option: text})).source_text
+    refused = caught.value.diagnostics[0]
+    assert (refused.code, str(refused.span)) == ("GC417", f"optimizer:1:{column}")
+    assert refused.message == f"expected a number or an expression of step for {option}, found {found}"
 
 
 @pytest.mark.parametrize(("text", "options"), [("x * y", {}), (MODEL, {"wrt": ["X"]}), (MODEL, {"gradient": False})])

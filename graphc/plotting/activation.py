@@ -30,7 +30,9 @@ _HALVINGS = 60
 """From the distance of two points of the curve to that of neighbouring floats."""
 
 
-def plot_activation(f: Any, *, xlim: Limits = (-5.0, 5.0), ax: Axes | None = None, theme: str = "light") -> Axes:
+def plot_activation(
+    f: Any, *, xlim: Limits = (-5.0, 5.0), ax: Axes | None = None, theme: str = "light", legend: bool = True
+) -> Axes:
     """Plot a function of one number and its derivative, both compiled; where it has a kink, both are marked.
 
     Parameters
@@ -42,6 +44,8 @@ def plot_activation(f: Any, *, xlim: Limits = (-5.0, 5.0), ax: Axes | None = Non
     ax : matplotlib.axes.Axes, optional
         By default those of a new figure.
     theme : {"light", "dark", "print", "lecture"}
+    legend : bool
+        Whether a legend, and where there are shades a scale, say what is what; small plots side by side need it once.
 
     Returns
     -------
@@ -77,7 +81,8 @@ def plot_activation(f: Any, *, xlim: Limits = (-5.0, 5.0), ax: Axes | None = Non
     ax.plot(*slope, STYLES[1], color=line_color(look, 1), linewidth=2, label="derivative")
     _mark(ax, both, _kinks(both, bends), (line_color(look, 0), line_color(look, 1), look.page))
     ax.set_xlabel(both.name)
-    add_legend(ax, look)
+    if legend:
+        add_legend(ax, look)
     return ax
 
 

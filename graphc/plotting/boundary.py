@@ -16,6 +16,7 @@ from graphc.plotting.response import of_inputs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.contour import QuadContourSet
 
 Grid = tuple[Array, Array, Array]
 """Coordinates along both axes, and a value, or row of values, for each of their points."""
@@ -39,6 +40,7 @@ def plot_decision_boundary(
     grid_resolution: int = 100,
     ax: Axes | None = None,
     theme: str = "light",
+    legend: bool = True,
 ) -> Axes:
     """Plot what a classifier says of each point of the plane, over the points that it learnt from.
 
@@ -61,7 +63,7 @@ def plot_decision_boundary(
         By default those of the data and a margin.
     grid_resolution : int
         The number of points along each axis.
-    ax, theme
+    ax, theme, legend
         As in `plot_activation`.
 
     Raises
@@ -84,14 +86,17 @@ def plot_decision_boundary(
     decision = _decision(response.name, response.at(places), labels, threshold)
     ax, look = drawn_on(ax, theme)
     if decision.probability is not None:
-        _shade(ax, look, (across, up, decision.probability.reshape(count, count)), decision.classes[1])
+        shades = _shade(ax, look, (across, up, decision.probability.reshape(count, count)))
+        if legend:
+            _add_scale(ax, look, shades, decision.classes[1])
     else:
         _fill(ax, look, (across, up, decision.leads.reshape(count, count, -1)))
     _outline(ax, look, (across, up, decision.leads.reshape(count, count, -1)))
     _scatter(ax, look, data, labels, decision.classes)
     for axis, label in zip((ax.xaxis, ax.yaxis), response.coordinates.labels, strict=True):
         axis.set_label_text(label)
-    add_legend(ax, look)
+    if legend:
+        add_legend(ax, look)
     return ax
 
 
@@ -158,14 +163,20 @@ def _check_classes(labels: Array, classes: Array) -> None:
         raise misfit(f"expected classes from 0 to {classes[-1]} in y, one for each column of scores, found {wrong[0]}")
 
 
-def _shade(ax: Axes, look: Theme, probability: Grid, second: object) -> None:
+_LEVELS = np.linspace(0, 1, 11)
+"""The probabilities between which there is a shade."""
+
+
+def _shade(ax: Axes, look: Theme, probability: Grid) -> QuadContourSet:
     """The probability of the second class."""
     across, up, found = probability
-    levels = np.linspace(0, 1, 11)
-    odds = _log_odds(levels)
-    shades = ax.contourf(across, up, _log_odds(found), levels=odds, colors=sides(look)(levels[:-1] + 0.05))
+    colors = sides(look)(_LEVELS[:-1] + 0.05)
+    return ax.contourf(across, up, _log_odds(found), levels=_log_odds(_LEVELS), colors=colors)
+
+
+def _add_scale(ax: Axes, look: Theme, shades: QuadContourSet, second: object) -> None:
     bar = add_colorbar(ax, look, shades, f"probability of class {second}")
-    bar.set_ticks(odds[::2], labels=[f"{level:.1f}" for level in levels[::2]])
+    bar.set_ticks(_log_odds(_LEVELS)[::2], labels=[f"{level:.1f}" for level in _LEVELS[::2]])
 
 
 def _fill(ax: Axes, look: Theme, leads: Grid) -> None:

@@ -15,6 +15,7 @@ from graphc.plotting.response import Response, of_inputs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.contour import QuadContourSet
 
 _POINTS = 401
 _LEVELS = 12
@@ -32,6 +33,7 @@ def plot_fit(
     grid_resolution: int = 100,
     ax: Axes | None = None,
     theme: str = "light",
+    legend: bool = True,
 ) -> Axes:
     """Plot a fitted function of one or two inputs over the data that it was fitted to.
 
@@ -52,7 +54,8 @@ def plot_fit(
     ax : matplotlib.axes.Axes, optional
         By default those of a new figure. On axes with ``projection="3d"`` a function of two inputs is a surface, on
         others its contours are filled, and points have the colour of their own height.
-    theme : {"light", "dark", "print", "lecture"}
+    theme, legend
+        As in `plot_activation`.
 
     Raises
     ------
@@ -77,14 +80,22 @@ def plot_fit(
         curve = _heights(response, across[:, None])
         ax, look = drawn_on(ax, theme)
         _draw_curve(ax, look, response, (across, curve), (data[:, 0], targets))
+        labelled = True
     else:
         across, up, places = grid(sides[0], sides[1], count)
         surface = _heights(response, places).reshape(count, count)
         ax, look = drawn_on(ax, theme)
-        draw = _draw_surface if is_spatial(ax) else _draw_contours
-        draw(ax, look, response.name, (across, up, surface), (data, targets))
+        labelled = is_spatial(ax)
+        if labelled:
+            _draw_surface(ax, look, response.name, (across, up, surface), (data, targets))
+        else:
+            filled = _draw_contours(ax, look, (across, up, surface), (data, targets))
+            if legend:
+                add_colorbar(ax, look, filled, response.name)
         ax.set_ylabel(response.coordinates.labels[1])
     ax.set_xlabel(response.coordinates.labels[0])
+    if labelled and legend:
+        add_legend(ax, look)
     return ax
 
 
@@ -108,18 +119,17 @@ def _draw_curve(
     ax.plot(*curve, color=line_color(look, 0), linewidth=2, label=response.name)
     ax.plot(*data, "o", color=line_color(look, 2), markeredgecolor=look.page, markersize=6, zorder=3, label="data")
     ax.set_ylabel(response.name)
-    add_legend(ax, look)
 
 
 def _draw_contours(
-    ax: Axes, look: Theme, name: str, surface: tuple[Array, Array, Array], data: tuple[Array, Array]
-) -> None:
+    ax: Axes, look: Theme, surface: tuple[Array, Array, Array], data: tuple[Array, Array]
+) -> QuadContourSet:
     (places, targets), colors = data, heights(look)
     levels = _levels(np.concatenate([surface[2].ravel(), targets]))
     filled = ax.contourf(*surface, levels=levels, cmap=colors)
     shown = {"cmap": colors, "vmin": levels[0], "vmax": levels[-1]}
     ax.scatter(*places.T, c=targets, edgecolors=look.ink, linewidths=0.9, s=36, zorder=3, label="data", **shown)
-    add_colorbar(ax, look, filled, name)
+    return filled
 
 
 def _draw_surface(
@@ -130,7 +140,6 @@ def _draw_surface(
     shown = {"color": line_color(look, 2), "edgecolors": look.page, "s": 30, "depthshade": False}
     ax.scatter(*places.T, targets, label="data", **shown)
     ax.set_zlabel(name)
-    add_legend(ax, look)
 
 
 def _levels(values: Array) -> Array:

@@ -33,6 +33,7 @@ def plot_losses(
     best: str | None = None,
     ax: Axes | None = None,
     theme: str = "light",
+    legend: bool = True,
 ) -> Axes:
     """Plot losses over the epochs of a training, and mark the lowest one.
 
@@ -47,7 +48,7 @@ def plot_losses(
         Whether the scale of the losses is logarithmic.
     best : str, optional
         The curve whose lowest point is marked: by default the last one.
-    ax, theme
+    ax, theme, legend
         As in `plot_activation`.
 
     Raises
@@ -81,7 +82,8 @@ def plot_losses(
     ax.set_ylabel("loss")
     if log:
         ax.set_yscale("log")
-    add_legend(ax, look)
+    if legend:
+        add_legend(ax, look)
     return ax
 
 

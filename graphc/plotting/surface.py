@@ -33,6 +33,7 @@ def plot_surface(
     grid_resolution: int = 100,
     ax: Axes | None = None,
     theme: str = "light",
+    legend: bool = True,
 ) -> Axes:
     """Plot a function of one or two numbers, such as a loss by its parameters, and a path of gradient descent on it.
 
@@ -52,7 +53,8 @@ def plot_surface(
         The number of points along each of two axes.
     ax : matplotlib.axes.Axes, optional
         By default those of a new figure. With ``projection="3d"`` two numbers give a surface, else contours.
-    theme : {"light", "dark", "print", "lecture"}
+    theme, legend
+        As in `plot_activation`.
 
     Raises
     ------
@@ -82,20 +84,23 @@ def plot_surface(
         across, up, places = grid(sides[0], sides[1], count)
         found = response.at(places).reshape(count, count)
         ax, look = drawn_on(ax, theme)
-        _draw(ax, look, response, (across, up, found))
+        _draw(ax, look, response, (across, up, found), legend)
     if walked is not None:
         _draw_path(ax, look, walked, response.at(walked))
+        if legend:
+            add_legend(ax, look)
     ax.set_xlabel(response.coordinates.labels[0])
     return ax
 
 
-def _draw(ax: Any, look: Theme, response: Response, surface: tuple[Array, Array, Array]) -> None:
+def _draw(ax: Any, look: Theme, response: Response, surface: tuple[Array, Array, Array], scale: bool) -> None:
     if is_spatial(ax):
         draw_surface(ax, look, surface, 1.0)
         ax.set_zlabel(response.name)
     else:
         filled = ax.contourf(*surface, levels=_LEVELS, cmap=heights(look))
-        add_colorbar(ax, look, filled, response.name)
+        if scale:
+            add_colorbar(ax, look, filled, response.name)
     ax.set_ylabel(response.coordinates.labels[1])
 
 
@@ -108,4 +113,3 @@ def _draw_path(ax: Any, look: Theme, walked: Array, found: Array) -> None:
     ax.plot(*path.T, "-o", linewidth=1.5, markersize=4, label="path", **above)
     ax.plot(*path[:1].T, "o", markersize=9, markerfacecolor=look.page, markeredgewidth=2, label="start", **above)
     ax.plot(*path[-1:].T, "*", markersize=14, markeredgecolor=look.page, linestyle="none", label="end", **above)
-    add_legend(ax, look)

@@ -78,6 +78,11 @@ def dataset_of(
     GraphcError
         GC511 to GC513, each with the row and the column that are to blame.
     """
+    if not isinstance(data, (Mapping, str, os.PathLike)):
+        message = (
+            f"expected a mapping with an array for each input, or the path of a table, found a {type(data).__name__}"
+        )
+        raise GraphcError(Diagnostic("GC513", message))
     nodes = {str(node.attrs["name"]): node for node in model.graph.inputs}
     axis = _axis(nodes)
     examples = [name for name, node in nodes.items() if axis is not None and node.tensor.shape[:1] == (axis,)]
@@ -88,6 +93,12 @@ def dataset_of(
         found = _checked(nodes, data if isinstance(data, Mapping) else _arrays(data))
         _check_limits(limits, found)
         return Dataset(found, examples, _count(found, examples), _absent(nodes, found), {}, labels or {})
+    if axis is None:
+        declared = ", ".join(f"{name}: {node.tensor}" for name, node in nodes.items()) or "no input"
+        message = (
+            f"expected an input whose first size is free, such as Input[N], for the rows of a table, found {declared}"
+        )
+        raise GraphcError(Diagnostic("GC511", message))
     opened = parquet_table(data) if Path(data).suffix == ".parquet" else csv_table(data)
     with opened as table:
         inputs = [nodes[name] for name in examples]
@@ -124,12 +135,23 @@ def _array(name: str, node: Node, value: Any) -> Array:
         array = np.asarray(value)
     except ValueError as fault:
         raise GraphcError(Diagnostic("GC512", f"expected an array for {name}, found none: {fault}")) from None
+    if np.ma.is_masked(value):
+        raise GraphcError(Diagnostic("GC512", f"expected an array without a mask for {name}, found a masked one"))
     declared = node.tensor
     kinds = "fiub" if declared.is_float else "iub" if declared.dtype != "bool" else "b"
     if array.dtype.kind not in kinds:
         expected = "numbers" if declared.is_float else "integers" if declared.dtype != "bool" else "bools"
-        raise GraphcError(Diagnostic("GC512", f"expected {expected} for {name}, found {array.dtype}"))
+        hint = _as_labels(name, array) if expected == "integers" else ""
+        raise GraphcError(Diagnostic("GC512", f"expected {expected} for {name}, found {array.dtype}", hint=hint))
     return array
+
+
+def _as_labels(name: str, array: Array) -> str:
+    """How labels that are texts, or whole numbers as floats, become integers."""
+    if array.dtype.kind in "US":
+        return f"`texts, {name} = numpy.unique({name}, return_inverse=True)` counts them from 0"
+    whole = array.dtype.kind == "f" and bool(np.isfinite(array).all() and (array == np.round(array)).all())
+    return f"`{name}.astype(int)`" if whole else ""
 
 
 def _check_shapes(nodes: Mapping[str, Node], arrays: Mapping[str, Array]) -> None:
@@ -211,4 +233,5 @@ def _check_limits(limits: Mapping[str, int], arrays: Mapping[str, Array]) -> Non
         if array.size and (array.min() < 0 or array.max() >= limit):
             wrong = (array < 0) | (array >= limit)
             message = f"expected labels from 0 to {limit - 1} for {name}, found {array[wrong][0]}{_place(wrong)}"
-            raise GraphcError(Diagnostic("GC512", message))
+            hint = f"labels count from 0: `{name} - 1`" if array.min() == 1 and array.max() == limit else ""
+            raise GraphcError(Diagnostic("GC512", message, hint=hint))

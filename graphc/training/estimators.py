@@ -38,6 +38,9 @@ except ImportError as fault:
 Array = NDArray[Any]
 Definition: TypeAlias = "str | os.PathLike[str] | Callable[..., Any] | Model"
 
+SAMPLE_WEIGHT = "sample_weight"
+"""The input that scikit-learn has a name for: how much each example counts, 1 unless it is given."""
+
 HIDDEN = (32,)
 """The hidden layers of a network that nobody has described."""
 
@@ -55,6 +58,9 @@ class _GraphEstimator(BaseEstimator):  # type: ignore[misc]
 
     model_: Model
     params_: dict[str, Array]
+
+    # What `fit` takes by name is up to the model; of this alone pipelines and searches know.
+    __metadata_request__fit: Mapping[str, None] = {SAMPLE_WEIGHT: None}
 
     def __init__(
         self,
@@ -99,6 +105,8 @@ class _GraphEstimator(BaseEstimator):  # type: ignore[misc]
     def _learn(self, compiled: _Compiled, data: Mapping[str, Any]) -> None:
         given = {name: value for name, value in data.items() if value is not None}
         declared = [str(node.attrs["name"]) for node in compiled.predicts.graph.inputs]
+        if SAMPLE_WEIGHT in declared:
+            given.setdefault(SAMPLE_WEIGHT, np.ones(len(given["X"])))
         if unknown := [name for name in given if name not in declared]:
             listed = ", ".join(declared)
             raise TypeError(f"fit() got an unexpected keyword argument {unknown[0]!r}, the model takes {listed}")

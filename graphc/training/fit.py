@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphc.atomic import write_atomic
+from graphc.atomic import check_place, write_atomic
 from graphc.compiled_model import Model
 from graphc.compiler import compile
 from graphc.diagnostics import Diagnostic
@@ -91,7 +91,8 @@ class Fit:
         return plot_losses({name: y for name, y in columns.items() if not np.isnan(y).all()}, **options)
 
     def __repr__(self) -> str:
-        return f"<graphc fit of {self.model.name}, {self.epoch} epochs: {self.history[self.epoch - 1]}>"
+        epochs = f"{self.epoch} epoch{'s' * (self.epoch != 1)}"
+        return f"<graphc fit of {self.model.name}, {epochs}: {self.history[self.epoch - 1]}>"
 
 
 def fit(
@@ -168,6 +169,8 @@ def fit(
         batch.
     ValueError
         When a number among the arguments makes no sense.
+    OSError
+        When there can be no checkpoint at that path.
 
     Examples
     --------
@@ -178,7 +181,9 @@ def fit(
     >>> print(round(float(found.params["w"]), 6))
     3.0
     """
-    _check(epochs, batch, holdout, patience, resume and checkpoint is None)
+    _check(epochs, batch, holdout, patience, seed, resume and checkpoint is None)
+    if checkpoint is not None:
+        check_place(checkpoint)
     lbfgs = optimizer == "lbfgs"
     model, measured = _models(source, optimizer, options)
     # Labels that noise is for are known as such without it.
@@ -217,18 +222,30 @@ def fit(
     return Fit(model, dict(found), progress.history, epoch, dataset.labels, dataset.columns)
 
 
-def _check(epochs: int, batch: int | None, holdout: float, patience: int | None, no_checkpoint: bool) -> None:
-    if epochs < 1:
-        raise ValueError(f"expected at least 1 epoch, found {epochs}")
-    if batch is not None and batch < 1:
-        raise ValueError(f"expected a batch of at least 1 example, found {batch}")
-    if not 0 <= holdout < 1:
-        raise ValueError(f"expected a share of at least 0 and below 1 to hold out, found {holdout}")
-    if patience is not None and (patience < 1 or not holdout):
+def _check(
+    epochs: int, batch: int | None, holdout: float, patience: int | None, seed: int, no_checkpoint: bool
+) -> None:
+    if not _is_whole(epochs, 1):
+        raise ValueError(f"expected at least 1 epoch, found {epochs!r}")
+    if batch is not None and not _is_whole(batch, 1):
+        raise ValueError(f"expected a batch of at least 1 example, found {batch!r}")
+    if not _is_share(holdout):
+        raise ValueError(f"expected a share of at least 0 and below 1 to hold out, found {holdout!r}")
+    if patience is not None and not (_is_whole(patience, 1) and holdout):
         message = "expected a patience of at least 1 epoch and a share to hold out, which it is about, found"
-        raise ValueError(f"{message} {patience} and {holdout}")
+        raise ValueError(f"{message} {patience!r} and {holdout!r}")
+    if not _is_whole(seed, 0):
+        raise ValueError(f"expected a whole number of at least 0 for the seed, found {seed!r}")
     if no_checkpoint:
         raise ValueError("expected a checkpoint to resume from, found none")
+
+
+def _is_share(number: Any) -> bool:
+    return isinstance(number, (int, float, np.number)) and bool(0 <= number < 1)
+
+
+def _is_whole(number: Any, least: int) -> bool:
+    return isinstance(number, (int, np.integer)) and not isinstance(number, bool) and bool(number >= least)
 
 
 def _models(source: Any, optimizer: str | Optimizer | None, options: Mapping[str, Any]) -> tuple[Model, Model]:

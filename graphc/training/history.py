@@ -20,7 +20,8 @@ class Epoch(NamedTuple):
     steps : int
         Done so far, in all epochs.
     loss : float
-        The mean over the examples, each before the step that it was part of.
+        The mean of the steps' losses, each before its step, weighted by their examples: of a loss that is a mean over
+        examples that over all of them; of one that is a sum, such as a log-likelihood, that of a batch.
     holdout_loss, accuracy : float
         On the examples held out; NaN where there are none, or the model is no classifier.
     """

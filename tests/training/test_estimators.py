@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 
+import sklearn
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
@@ -215,8 +216,25 @@ def test_weights_are_an_input() -> None:
     assert np.abs(even.predict(IRIS) - one.predict(IRIS)).max() > 0.05
     with pytest.raises(TypeError, match=r"fit\(\) got an unexpected keyword argument 'weights', the model takes X, y"):
         gx.GraphRegressor(LINE).fit(IRIS, y, weights=weights)
-    with pytest.raises(GraphcError, match="expected data for sample_weight"):
-        gx.GraphRegressor(WEIGHTED).fit(IRIS, y)
+    ones, without = (
+        gx.GraphRegressor(WEIGHTED, **options).fit(IRIS, y, **given)
+        for given in ({"sample_weight": np.ones(len(y))}, {})
+    )
+    np.testing.assert_array_equal(ones.params_["w"], without.params_["w"])
+
+
+def test_weights_are_passed_on_when_they_are_requested() -> None:
+    y, model = IRIS @ [1.0, 2.0, -1.0, 0.0], gx.GraphRegressor(WEIGHTED, epochs=3, optimizer="lbfgs")
+    weights = np.where(np.arange(len(y)) % 2, 1.0, np.nan)
+    with sklearn.config_context(enable_metadata_routing=True):
+        model.set_fit_request(sample_weight=True)
+        with pytest.raises(GraphcError, match="expected finite numbers for sample_weight, found nan"):
+            cross_val_score(model, IRIS, y, params={"sample_weight": weights}, error_score="raise")
+
+
+def test_several_targets_are_refused() -> None:
+    with pytest.raises(ValueError, match="y should be a 1d array, got an array of shape"):
+        gx.GraphRegressor().fit(IRIS, np.ones((len(IRIS), 2)))
 
 
 # A model that is no classifier of iris, what is said of it, and where.

@@ -349,11 +349,32 @@ def test_history_and_parameters_are_saved(tmp_path: Path) -> None:
         {"resume": True},
         {"holdout": 0.5, "patience": 0},
         {"optimizer": "lbfgs", "checkpoint": "c.npz"},
+        {"epochs": 1.5},
+        {"epochs": True},
+        {"batch": "all"},
+        {"batch": 1.5},
+        {"holdout": "0.2"},
+        {"holdout": 0.5, "patience": 1.5},
+        {"seed": -1},
+        {"seed": None},
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="expected"):
         graphc.fit(LINE, {"X": X, "y": Y}, **wrong)
+
+
+def test_a_place_where_no_checkpoint_can_be_is_refused_before_the_first_step(tmp_path: Path) -> None:
+    for place, error in [(tmp_path / "none" / "c.npz", FileNotFoundError), (tmp_path, IsADirectoryError)]:
+        with pytest.raises(error):
+            graphc.fit(LINE, {"X": X, "y": Y}, checkpoint=place, watch_steps=pytest.fail)
+
+
+def test_the_loss_of_an_epoch_is_that_of_its_steps_by_their_examples() -> None:
+    text = "x: Input[N]\nw: Param = 1.0\nloss: Output = {}(w * x)"
+    given: Any = {"batch": 2, "epochs": 1, "optimizer": "gradient_descent(lr=0)"}
+    losses = [graphc.fit(text.format(f), {"x": np.ones(5)}, **given).history[0].loss for f in ("mean", "sum")]
+    assert losses == pytest.approx([1, (2 * 2 + 2 * 2 + 1 * 1) / 5])
 
 
 def test_a_hold_out_set_needs_examples() -> None:

@@ -171,6 +171,34 @@ def test_arrays_that_do_not_fit_are_refused(change: dict[str, Any], code: str, m
     assert message in caught.value.diagnostics[0].message
 
 
+@pytest.mark.parametrize(
+    ("y", "hint"),
+    [
+        ([1, 2, 2], "labels count from 0: `y - 1`"),
+        ([0.0, 1.0, 1.0], "`y.astype(int)`"),
+        ([0.5, 1.0, 1.0], ""),
+        (["a", "b", "b"], "`texts, y = numpy.unique(y, return_inverse=True)` counts them from 0"),
+        ([-1, 2, 2], ""),
+    ],
+)
+def test_labels_in_another_form_are_told_the_right_one(y: list[Any], hint: str) -> None:
+    with pytest.raises(GraphcError) as caught:
+        dataset_of(MODEL, {**GOOD, "y": y})
+    assert caught.value.diagnostics[0].hint == hint
+
+
+def test_a_masked_array_is_refused() -> None:
+    masked = np.ma.masked_greater(np.ones((3, 2)), 0.5)
+    with pytest.raises(GraphcError, match="expected an array without a mask for X, found a masked one"):
+        dataset_of(MODEL, {**GOOD, "X": masked})
+
+
+@pytest.mark.parametrize("data", [None, (1, 2), np.zeros((3, 2))])
+def test_what_is_no_data_is_refused(data: Any) -> None:
+    with pytest.raises(GraphcError, match="expected a mapping with an array for each input, or the path of a table"):
+        dataset_of(MODEL, data)
+
+
 def test_columns_are_of_tables() -> None:
     with pytest.raises(GraphcError, match="columns are of tables"):
         dataset_of(MODEL, GOOD, {"X": ["a"]})
@@ -298,5 +326,5 @@ def test_arrays_that_numpy_maps_stay_on_disk(tmp_path: Path) -> None:
 
 def test_a_model_that_takes_no_examples_has_none_in_a_table(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("x\n1\n")
-    with pytest.raises(GraphcError, match=r"expected data for x: float64\[3\], found none"):
+    with pytest.raises(GraphcError, match=r"for the rows of a table, found x: float64\[3\]"):
         dataset_of(graphc.compile("x: Input[3]; w: Param = 0; loss: Output = w * sum(x)"), tmp_path / "d.csv")
