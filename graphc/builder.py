@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 from graphc.coercion import coerced, converted
 from graphc.diagnostics import Diagnostic
@@ -24,8 +23,7 @@ Table: TypeAlias = "dict[Node, tuple[T, ...] | dict[T, None]]"
 Rewriter: TypeAlias = "Callable[[Builder, Candidate], Node | None]"
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A node that is about to be made, as rules see it."""
 
     op: Op
@@ -34,8 +32,7 @@ class Candidate:
     type: Type
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where nodes come from: model spans (the first is where errors point) and the stack of layer calls."""
 
     spans: tuple[Span, ...] = ()
@@ -48,7 +45,7 @@ class Builder:
     Parameters
     ----------
     intern : bool
-        Whether equal op, operands, attributes and type give the same node.
+        Whether equal op, operands and attributes give the same node.
     rewriter : callable, optional
         ``rewriter(builder, candidate)`` gives a node to use instead, or None.
     float_dtype : str
@@ -126,7 +123,8 @@ class Builder:
                 return self._stamped(replaced)
         if self._interned is None:
             return self._stamped(self._new(op, operands, attrs, type))
-        key = (op, operands, attrs_key(attrs), type)
+        # The type follows from these.
+        key = (op, operands, attrs_key(attrs))
         found = self._interned.get(key)
         if found is None:
             found = self._interned[key] = self._new(op, operands, attrs, type)
@@ -146,7 +144,8 @@ class Builder:
 
     def name(self, node: Node, *names: str) -> None:
         """Give a node user names; the first one it ever got wins."""
-        _extend(self.names, node, names)
+        if names:
+            _extend(self.names, node, names)
 
     def unname(self, node: Node, name: str) -> None:
         """Take one of its names from a node."""
@@ -163,15 +162,15 @@ class Builder:
 
     def finish(self, outputs: Mapping[str, Node], *, doc: str = "") -> Graph:
         """Drop what the outputs do not reach, keep every input and parameter, and freeze."""
-        live = self._reached([*self.inputs, *self.params, *outputs.values()])
+        dead = self._unreached([*self.inputs, *self.params, *outputs.values()])
         return Graph(
-            operand_table={node: operands for node, operands in self._operands.items() if node in live},
+            operand_table=_without(self._operands, dead),
             inputs=tuple(self.inputs),
             params=tuple(self.params),
             outputs=dict(outputs),
-            names=_tuples(self.names, live),
-            spans=_tuples(self.spans, live),
-            scopes=_tuples(self.scopes, live),
+            names=_tuples(self.names, dead),
+            spans=_tuples(self.spans, dead),
+            scopes=_tuples(self.scopes, dead),
             doc=doc,
         )
 
@@ -191,22 +190,29 @@ class Builder:
         return node
 
     def _stamped(self, node: Node) -> Node:
-        _extend(self.spans, node, self.place.spans)
-        _extend(self.scopes, node, self.place.scopes)
+        spans, scopes = self.place
+        if spans:
+            _extend(self.spans, node, spans)
+        if scopes:
+            _extend(self.scopes, node, scopes)
         return node
 
-    def _reached(self, outputs: Iterable[Node]) -> set[Node]:
-        live, stack = set(outputs), list(outputs)
-        while stack:
-            for operand in self._operands[stack.pop()]:
-                if operand not in live:
-                    live.add(operand)
-                    stack.append(operand)
-        return live
+    def _unreached(self, outputs: Iterable[Node]) -> list[Node]:
+        """The nodes that outputs do not need; no user stands before its operands."""
+        live = bytearray(len(self._operands))
+        for node in outputs:
+            live[node.serial] = True
+        for node, operands in reversed(self._operands.items()):
+            if live[node.serial]:
+                for operand in operands:
+                    live[operand.serial] = True
+        return [node for node in self._operands if not live[node.serial]]
 
 
 def attrs_key(attrs: Mapping[str, object]) -> tuple[object, ...]:
     """Attributes as a hashable key that tells 0.0 from -0.0, 1 from True, and one NaN from none."""
+    if not attrs:
+        return ()
     return tuple((name, repr(value) if isinstance(value, float) else value) for name, value in sorted(attrs.items()))
 
 
@@ -233,36 +239,43 @@ def rebuild(
         From each node of the graph to the node that stands for it in the builder.
     """
     mapping: dict[Node, Node] = {}
-    for node in graph.nodes if nodes is None else nodes:
-        builder.place = Place(graph.spans.get(node, ()), graph.scopes.get(node, ()))
-        operands = tuple(mapping[operand] for operand in graph.operands(node) if operand in mapping)
+    names, spans, scopes, table = graph.names, graph.spans, graph.scopes, graph.operand_table
+    for node, read in table.items() if nodes is None else [(node, table[node]) for node in nodes]:
+        builder.place = Place(spans.get(node, ()), scopes.get(node, ()))
+        operands = tuple([found for operand in read if (found := mapping.get(operand)) is not None])
         copied = (step(node, operands) if step is not None else None) or _copied(node, operands, builder)
-        builder.name(copied, *graph.names.get(node, ()))
+        if node in names:
+            builder.name(copied, *names[node])
         mapping[node] = copied
     builder.place = Place()
     return mapping
 
 
 def _copied(node: Node, operands: tuple[Node, ...], builder: Builder) -> Node:
-    name, type = node.attrs.get("name"), node.type
-    if node.op is OPS["input"] and isinstance(name, str) and isinstance(type, TensorType):
-        return builder.input(name, type).node
-    if node.op is OPS["param"] and isinstance(name, str) and isinstance(type, TensorType):
-        return builder.param(name, type, node.attrs["init"]).node
-    return builder.make(node.op, operands, node.attrs, type)
+    if node.op is OPS["input"]:
+        return builder.input(str(node.attrs["name"]), node.tensor).node
+    if node.op is OPS["param"]:
+        return builder.param(str(node.attrs["name"]), node.tensor, node.attrs["init"]).node
+    return builder.make(node.op, operands, node.attrs, node.type)
 
 
 def _extend(table: Table[T], node: Node, items: tuple[T, ...]) -> None:
-    found = table.get(node)
-    if found is None:
-        if items:
-            table[node] = items
-    elif found != items:
+    found = table.setdefault(node, items)
+    if found is not items and found != items:
         if isinstance(found, tuple):
             found = table[node] = dict.fromkeys(found)
         for item in items:
             found[item] = None
 
 
-def _tuples(table: Table[T], live: set[Node]) -> dict[Node, tuple[T, ...]]:
-    return {node: tuple(items) for node, items in table.items() if node in live}
+def _tuples(table: Table[T], dead: Iterable[Node]) -> dict[Node, tuple[T, ...]]:
+    shared = {node: tuple(items) for node, items in table.items() if isinstance(items, dict)}
+    return cast("dict[Node, tuple[T, ...]]", _without({**table, **shared}, dead))
+
+
+def _without(table: dict[Node, T], dead: Iterable[Node]) -> dict[Node, T]:
+    """A copy without some nodes: most are kept, so that copying all and taking them out looks up the least."""
+    found = table.copy()
+    for node in dead:
+        found.pop(node, None)
+    return found

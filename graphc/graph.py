@@ -132,8 +132,8 @@ def subgraphs(node: Node) -> list[Graph]:
 
 
 def freeze_attrs(attrs: Mapping[str, object]) -> Mapping[str, object]:
-    """Attributes that cannot be edited."""
-    return MappingProxyType(dict(attrs))
+    """Attributes that cannot be edited; those of another node are such."""
+    return attrs if isinstance(attrs, MappingProxyType) else MappingProxyType(dict(attrs))
 
 
 def verify(graph: Graph) -> None:

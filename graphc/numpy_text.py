@@ -25,9 +25,7 @@ def fill(text: str, values: Mapping[str, ast.expr]) -> ast.expr:
     >>> ast.unparse(fill("x * y", {"x": ast.parse("a + b", mode="eval").body, "y": literal(2)}))
     '(a + b) * 2'
     """
-    filled = _filled(_template(text), values)
-    assert isinstance(filled, ast.expr)
-    return filled
+    return with_names(_template(text), values)
 
 
 @cache
@@ -35,16 +33,13 @@ def _template(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
 
 
-def _filled(part: ast.AST, values: Mapping[str, ast.expr]) -> ast.AST:
-    """A copy of a part of a template, with names replaced."""
-    if isinstance(part, ast.Name):
-        return values.get(part.id, part)
-    return _rebuilt(part, lambda inner: _filled(inner, values))
-
-
 def with_names(value: ast.expr, names: Mapping[str, ast.expr]) -> ast.expr:
     """A copy of an expression with variables replaced by expressions."""
-    found = _filled(value, names)
+
+    def visit(part: ast.AST) -> ast.AST:
+        return names.get(part.id, part) if isinstance(part, ast.Name) else _rebuilt(part, visit)
+
+    found = visit(value)
     assert isinstance(found, ast.expr)
     return found
 
@@ -61,12 +56,13 @@ def with_part(value: ast.expr, part: ast.expr, replacement: ast.expr) -> ast.exp
 
 
 def _rebuilt(part: ast.AST, visit: Callable[[ast.AST], ast.AST]) -> ast.AST:
-    def field_of(field: object) -> object:
-        if isinstance(field, list):
-            return [field_of(item) for item in field]
-        return visit(field) if isinstance(field, ast.AST) and field._fields else field
+    return type(part)(*[_visited(getattr(part, name), visit) for name in part._fields])
 
-    return type(part)(*(field_of(getattr(part, name)) for name in part._fields))
+
+def _visited(field: object, visit: Callable[[ast.AST], ast.AST]) -> object:
+    if isinstance(field, ast.AST):
+        return visit(field) if field._fields else field
+    return [_visited(item, visit) for item in field] if isinstance(field, list) else field
 
 
 def call(function: str, *operands: object, **keywords: object) -> ast.expr:

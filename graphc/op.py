@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from graphc.size import Size
 from graphc.tensor_type import TensorType, Type, broadcast_shapes, promote
@@ -79,8 +79,7 @@ class Sample:
     made: Callable[..., Sequence[object]] | None = None
 
 
-@dataclass(frozen=True)
-class OpCall:
+class OpCall(NamedTuple):
     """What a NumPy text function knows of the node that it writes; ``place`` is its model line, for errors."""
 
     type: Type

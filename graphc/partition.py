@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
 
 from graphc.builder import Builder, rebuild
 from graphc.graph import Graph, Node
@@ -18,11 +19,9 @@ from graphc.tensor_type import TupleType
 if TYPE_CHECKING:
     import networkx as nx
 
+# A vertex of the flow network: where a node, by its place, is entered or left, or the source or the sink of it all.
 _IN, _OUT = 0, 1
-End = tuple[Node | None, int]
-"""A vertex of the flow network: where a node is entered or left, or the source or the sink of it all."""
-_SOURCE: End = (None, -1)
-_SINK: End = (None, -2)
+_SOURCE, _SINK = (-1, _OUT), (-1, _IN)
 
 
 @dataclass(frozen=True)
@@ -130,51 +129,88 @@ def _kept(graph: Graph, required: Sequence[Node], forward: set[Node]) -> list[No
 
     What is required and cannot be computed again is kept in any case, and then costs nothing to whoever else needs it.
     """
-    import networkx as nx
-
     forced = {node for node in required if not _free(node) and not _repeatable(node, forward)}
     wanted = {node for node in required if not _free(node) and node not in forced}
-    network, fixed = _network(graph, wanted, forward, forced)
+    above = _operands_above(graph, wanted, forward, forced)
     kept = set(forced)
-    for component in nx.weakly_connected_components(network):
-        part = network.subgraph(component).copy()
-        part.add_edges_from((_SOURCE, (node, _IN)) for node, end in component if end == _IN and node in fixed)
-        part.add_edges_from(((node, _OUT), _SINK) for node, end in component if end == _OUT and node in wanted)
-        if _SOURCE in part:
-            # Of equal cuts networkx gives the one nearest to the sink: nothing is computed again for nothing.
-            _, (above, below) = nx.minimum_cut(part, _SOURCE, _SINK)
-            kept.update(n for n, end in component if n and end == _IN and (n, _IN) in above and (n, _OUT) in below)
+    # The layers of a deep network are alike: each kind of component is cut once.
+    cuts: dict[tuple[_Vertex, ...], list[int]] = {}
+    for component in _components(above):
+        place = {node: position for position, node in enumerate(component)}
+        vertices = tuple(
+            _Vertex(
+                # Of values of one size, those that the forward half computes anyway are the better ones to keep.
+                capacity=2 * _bytes(node) + (node not in forward),
+                fixed=not _repeatable(node, forward),
+                wanted=node in wanted,
+                operands=tuple(place[operand] for operand in above[node]),
+            )
+            for node in component
+        )
+        if vertices not in cuts:
+            cuts[vertices] = _minimum_cut(vertices)
+        kept.update(component[position] for position in cuts[vertices])
     references = [node for node in _above(graph, wanted, kept) if _is_argument(node)]
     return sorted({*kept, *references}, key=lambda node: node.serial)
 
 
-def _network(
-    graph: Graph, wanted: Iterable[Node], forward: set[Node], forced: set[Node]
-) -> tuple[nx.DiGraph[End], set[Node]]:
-    """The flow network between what the forward half must compute (the second result) and what is wanted.
+class _Vertex(NamedTuple):
+    """A node as the cut sees it: fixed where the forward half must compute it, with the places of its operands."""
 
-    Of values of one size, those that the forward half computes anyway are the better ones to keep.
-    """
+    capacity: int
+    fixed: bool
+    wanted: bool
+    operands: tuple[int, ...]
+
+
+def _minimum_cut(vertices: Sequence[_Vertex]) -> list[int]:
+    """Which vertices to keep, between what the forward half must compute and what is wanted."""
     import networkx as nx
 
-    network: nx.DiGraph[End] = nx.DiGraph()
-    fixed: set[Node] = set()
+    network: nx.DiGraph[tuple[int, int]] = nx.DiGraph()
+    for position, vertex in enumerate(vertices):
+        network.add_edge((position, _IN), (position, _OUT), capacity=vertex.capacity)
+        network.add_edges_from(((operand, _OUT), (position, _IN)) for operand in vertex.operands)
+        if vertex.fixed:
+            network.add_edge(_SOURCE, (position, _IN))
+        if vertex.wanted:
+            network.add_edge((position, _OUT), _SINK)
+    if _SOURCE not in network:
+        return []
+    # Of equal cuts networkx gives the one nearest to the sink: nothing is computed again for nothing.
+    _, (above, below) = nx.minimum_cut(network, _SOURCE, _SINK)
+    return [place for place in range(len(vertices)) if (place, _IN) in above and (place, _OUT) in below]
+
+
+def _operands_above(
+    graph: Graph, wanted: Iterable[Node], forward: set[Node], forced: set[Node]
+) -> dict[Node, tuple[Node, ...]]:
+    """What is wanted and what it may be computed again from, each with those of its operands that are; by serial."""
+    found: dict[Node, tuple[Node, ...]] = {}
     seen = set(wanted)
-    stack = sorted(seen, key=lambda node: node.serial)
+    stack = list(seen)
     while stack:
         node = stack.pop()
-        network.add_edge((node, _IN), (node, _OUT), capacity=2 * _bytes(node) + (node not in forward))
-        if not _repeatable(node, forward):
-            fixed.add(node)
-            continue
-        for operand in graph.operands(node):
-            if _free(operand) or _is_argument(operand) or operand in forced:
-                continue
-            network.add_edge((operand, _OUT), (node, _IN))
-            if operand not in seen:
-                seen.add(operand)
-                stack.append(operand)
-    return network, fixed
+        operands = dict.fromkeys(graph.operands(node) if _repeatable(node, forward) else ())
+        found[node] = tuple(o for o in operands if not (_free(o) or _is_argument(o) or o in forced))
+        stack += [operand for operand in found[node] if operand not in seen]
+        seen.update(found[node])
+    return {node: found[node] for node in sorted(found, key=lambda node: node.serial)}
+
+
+def _components(above: Mapping[Node, Sequence[Node]]) -> list[list[Node]]:
+    """The parts of a graph that no edge connects; nodes are in the same order in parts that are alike."""
+    part_of: dict[Node, list[Node]] = {}
+    for node, operands in above.items():
+        parts = list({id(part_of[operand]): part_of[operand] for operand in operands}.values())
+        whole = max(parts, key=len, default=[])
+        for part in parts:
+            if part is not whole:
+                whole += part
+                part_of.update(dict.fromkeys(part, whole))
+        whole.append(node)
+        part_of[node] = whole
+    return list({id(part): part for part in part_of.values()}.values())
 
 
 def _is_argument(node: Node) -> bool:
@@ -193,7 +229,7 @@ def _repeatable(node: Node, forward: set[Node]) -> bool:
 
 
 def _bytes(node: Node) -> int:
-    return max(nominal(node.tensor.size), 1) * node.tensor.item_bytes
+    return max(prod(map(nominal, node.tensor.shape)), 1) * node.tensor.item_bytes
 
 
 def _residual_names(graph: Graph, kept: Sequence[Node], taken: Sequence[str]) -> dict[str, Node]:

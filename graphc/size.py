@@ -157,6 +157,8 @@ def nominal(size: Size) -> int:
     >>> nominal(2 * named_size("N") + 1)
     513
     """
+    if isinstance(size, int):
+        return size
     found = substitute(size, dict.fromkeys(size_names(size), NOMINAL_SIZE))
     assert isinstance(found, int)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +36,7 @@ class Source:
         return self.lines[place] if 0 <= place < len(self.lines) else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A stretch of a source. Lines and columns count from 1, in characters; the end is exclusive.
 
     Examples

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from graphc.backends.expression_text import expression_text
 from graphc.backends.numpy_expressions import op_text, shared_parts
 from graphc.backends.numpy_names import Names
 from graphc.backends.numpy_scan import Comment, Function, Statement, Written, assignment, dtype_text, empty
@@ -236,10 +237,10 @@ def _statement(block: _Block, step: _Step, numbers: Mapping[tuple[_Kind, int], i
     out = _rows(block, block.arrays[step.node])
     read = any(user in block.texts for user, _ in block.place.graph.users(step.node))
     if step.node.op.elementwise is None or as_ufunc(step.value) is None:
-        target = f"{ast.unparse(out)} = {step.name}" if read else ast.unparse(out)
+        target = f"{expression_text(out)} = {step.name}" if read else expression_text(out)
         return assignment(target, step.value, comment, also)
     value = with_out(step.value, out)
-    return Statement(step.name if read else "", value, ast.unparse(value), comment, also, "=" if read else "")
+    return Statement(step.name if read else "", value, expression_text(value), comment, also, "=" if read else "")
 
 
 def _call(block: _Block, function: str, sums: Sequence[str]) -> Statement:
@@ -253,7 +254,7 @@ def _call(block: _Block, function: str, sums: Sequence[str]) -> Statement:
     ]
     value = call(RUNTIME, ast.Name(function, ast.Load()), block.region.size, *rows)
     target = f"({sums[0]},)" if len(sums) == 1 else ", ".join(sums)
-    return Statement(target, value, ast.unparse(value), (), operator="=" if sums else "")
+    return Statement(target, value, expression_text(value), (), operator="=" if sums else "")
 
 
 def _kind(node: Node) -> _Kind:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection
+from functools import partial
 
+from graphc.backends.expression_text import expression_text
 from graphc.backends.numpy_sizes import place_text
 from graphc.graph import Graph, Node
 from graphc.numpy_text import call, fill, float_dtype, float_scalar
@@ -43,17 +45,22 @@ def shared_parts(value: ast.expr, known: Collection[ast.expr] = ()) -> list[ast.
     stack: list[ast.AST] = [value]
     while stack:
         part = stack.pop()
-        if id(part) not in seen:
-            seen.add(id(part))
-            if id(part) not in inside:
-                stack.extend(child for child in ast.iter_child_nodes(part) if isinstance(child, _COMPOUND))
-        elif isinstance(part, _COMPUTING) and not is_literal(part):
-            found[id(part)] = part
-    return sorted(found.values(), key=lambda part: len(ast.unparse(part)))
+        key = id(part)
+        if key in seen:
+            if isinstance(part, ast.expr) and type(part) in _COMPUTING and not is_literal(part):
+                found[key] = part
+            continue
+        seen.add(key)
+        for child in () if key in inside else map(partial(getattr, part), part._fields):
+            if type(child) in _COMPOUND:
+                stack.append(child)
+            elif type(child) is list:
+                stack += [item for item in child if type(item) in _COMPOUND]
+    return sorted(found.values(), key=lambda part: len(expression_text(part)))
 
 
-_COMPUTING = (ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Subscript)
-_COMPOUND = (*_COMPUTING, ast.Attribute, ast.Tuple, ast.List, ast.Slice, ast.keyword)
+_COMPUTING = frozenset([ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Subscript])
+_COMPOUND = _COMPUTING | {ast.Attribute, ast.Tuple, ast.List, ast.Slice, ast.keyword}
 
 
 def _filled(node: Node, operands: tuple[Node, ...], given: list[ast.expr], place: str = "") -> ast.expr:

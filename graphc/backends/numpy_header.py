@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 
 from graphc.autodiff import carries_cotangent
+from graphc.backends.expression_text import expression_text
 from graphc.backends.numpy_function import declared_place
 from graphc.backends.numpy_indices import entry_limits
 from graphc.backends.numpy_layout import INDENT, WIDTH, filled_lines, joined_lines, printable, quoted
@@ -188,7 +188,7 @@ def _initial(init: Initializer, type: TensorType, spelling: Spelling) -> list[st
 
 
 def _number(value: float) -> str:
-    return ast.unparse(literal(float(value)))
+    return expression_text(literal(float(value)))
 
 
 def array_constant(name: str, array: object) -> list[str]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
+from graphc.backends.expression_text import expression_text
 from graphc.graph import Node
 from graphc.op import OPS
 from graphc.size import nominal
@@ -41,7 +43,7 @@ class Update:
 def is_large(node: Node) -> bool:
     """Whether a node is an array of floats for which a statement of its own pays; never a scalar."""
     type = node.type
-    return isinstance(type, TensorType) and type.is_float and bool(type.shape) and nominal(type.size) >= LARGE
+    return isinstance(type, TensorType) and type.is_float and prod(map(nominal, type.shape)) >= LARGE
 
 
 def is_new(node: Node) -> bool:
@@ -88,7 +90,7 @@ def update(value: ast.expr, part: ast.expr, target: str, *, same_shape: bool) ->
 
 def _takes_out(value: ast.Call) -> bool:
     """Whether a call is one of NumPy's elementwise functions, and nothing else is said in it."""
-    name = ast.unparse(value.func)
+    name = expression_text(value.func)
     return not value.keywords and name.startswith("np.") and isinstance(getattr(np, name[3:], None), np.ufunc)
 
 

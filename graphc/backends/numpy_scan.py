@@ -10,6 +10,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from graphc.backends.expression_text import expression_text
 from graphc.graph import Graph, Node
 from graphc.numpy_text import call, fill, float_dtype, subscript, with_names
 from graphc.size import Size
@@ -85,13 +86,13 @@ Written = Statement | Loop
 
 def assignment(target: str, value: ast.expr, comment: Comment, also: tuple[str, ...] = ()) -> Statement:
     """An assignment of an expression."""
-    return Statement(target, value, ast.unparse(value), comment, also)
+    return Statement(target, value, expression_text(value), comment, also)
 
 
 def range_text(variable: str, length: Size, *, reverse: bool) -> str:
     """The first line of a loop over the steps."""
     steps = call("range", length)
-    return f"for {variable} in {ast.unparse(call('reversed', steps) if reverse else steps)}:"
+    return f"for {variable} in {expression_text(call('reversed', steps) if reverse else steps)}:"
 
 
 def empty(type: TensorType) -> ast.expr:
@@ -199,4 +200,4 @@ def _renamed(statement: Written, old: str, new: str) -> Written:
 
 def _text(value: ast.expr) -> str:
     """An expression as the right side of an assignment."""
-    return ", ".join(map(ast.unparse, value.elts)) if isinstance(value, ast.Tuple) else ast.unparse(value)
+    return ", ".join(map(expression_text, value.elts)) if isinstance(value, ast.Tuple) else expression_text(value)

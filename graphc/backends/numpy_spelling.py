@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from graphc.backends.expression_text import expression_text
 from graphc.backends.numpy_layout import quoted
 from graphc.numpy_text import FLOAT, SIZE
 
@@ -28,7 +29,7 @@ class Spelling:
 
     def __call__(self, value: ast.expr) -> str:
         """The text of an expression."""
-        return self.filled(ast.unparse(value))
+        return self.filled(expression_text(value))
 
     def filled(self, text: str) -> str:
         """The text of an expression, from a text with placeholders."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from itertools import chain
 from typing import Protocol, cast
 
+from graphc.backends.expression_text import expression_text
 from graphc.backends.numpy_blocks import Place, external_operands, written_region
 from graphc.backends.numpy_expressions import as_strong, is_array, op_text, shared_parts
 from graphc.backends.numpy_in_place import Update, is_large, is_new, update
@@ -114,6 +116,7 @@ class Body:
         self.in_place: dict[Node, Node] = {}
         self.leaves = frozenset(leaves)
         self._returned = Counter(graph.outputs.values())
+        self._uses = Counter(chain(graph.outputs.values(), *graph.operand_table.values()))
         self._inline: dict[Node, int] = {}
         self._repeating: set[Node] = set()
         self._also: dict[Node, tuple[str, ...]] = {}
@@ -191,8 +194,8 @@ class Body:
         if is_literal(value):
             self._set_number(node, value)
             return
-        text = ast.unparse(value)
-        single = self._uses(node) == 1 and node not in self._targets and node not in self._checks
+        text = expression_text(value)
+        single = self._uses[node] == 1 and node not in self._targets and node not in self._checks
         if single and len(text) <= INLINE and isinstance(node.type, TensorType):
             self.texts[node], self._inline[node] = self._once(node, value), len(text)
         else:
@@ -201,9 +204,9 @@ class Body:
     def _set_number(self, node: Node, value: ast.expr) -> None:
         """Arithmetic of numbers and sizes is repeated where it is used, unless it is long."""
         self.texts[node] = value
-        if len(ast.unparse(value)) > INLINE:
+        if not isinstance(value, ast.Constant) and len(expression_text(value)) > INLINE:
             value = self.strong(node)
-            self._assign(node, value, ast.unparse(value))
+            self._assign(node, value, expression_text(value))
 
     def _assign(self, node: Node, value: ast.expr, text: str) -> None:
         """The assignment; the longest operands of what is too long for a line are assigned before it."""
@@ -215,10 +218,10 @@ class Body:
                 break
             self._name(max(inline, key=lambda operand: self._inline[operand]))
             value = self._checked_value(node)
-            text = ast.unparse(value)
+            text = expression_text(value)
         if node in self._repeating:
             value = self._once(node, value)
-            text = ast.unparse(value)
+            text = expression_text(value)
         target = self._assign_in_place(node, target, value)
         if target is None:
             target = self._targets.get(node) or self.names.number(stem)
@@ -245,9 +248,9 @@ class Body:
             name = part.id
         else:
             name = target or self.names.number(node.op.name)
-            self.statements.append(Statement(name, part, ast.unparse(part), comment, self._also.get(node, ())))
+            self.statements.append(Statement(name, part, expression_text(part), comment, self._also.get(node, ())))
         for found in (self._update(*step, name) for step in way):
-            text = ast.unparse(found.value)
+            text = expression_text(found.value)
             self.statements.append(Statement(name, found.value, text, comment, operator=found.operator))
         self.in_place.update((inner, operand) for inner, _, operand in way)
         return name
@@ -256,7 +259,7 @@ class Body:
         """The operand in whose memory an elementwise node may be computed; a variable only if it may be."""
         for operand in self.graph.operands(node) if is_new(node) else ():
             text = self.texts[operand]
-            if operand.type != node.type or not is_new(operand) or self._uses(operand) > 1:
+            if operand.type != node.type or not is_new(operand) or self._uses[operand] > 1:
                 continue
             if operand not in self._inline and not (variables and self._is_own_variable(operand)):
                 continue
@@ -278,7 +281,7 @@ class Body:
 
     def _name(self, operand: Node) -> None:
         """Assign what stood inside its user."""
-        self._assign(operand, self.texts[operand], ast.unparse(self.texts[operand]))
+        self._assign(operand, self.texts[operand], expression_text(self.texts[operand]))
 
     def _checked_value(self, node: Node) -> ast.expr:
         """The NumPy text of a node, with the check that it needs as a label or an index."""
@@ -302,7 +305,7 @@ class Body:
         """The text with parts that it repeats assigned before it: what the body of an elementwise function shares."""
         while node in self._repeating and (repeated := shared_parts(value)):
             target = self.names.number(node.op.name)
-            self.statements.append(Statement(target, repeated[0], ast.unparse(repeated[0]), self.comment(node)))
+            self.statements.append(Statement(target, repeated[0], expression_text(repeated[0]), self.comment(node)))
             value = with_part(value, repeated[0], ast.Name(target, ast.Load()))
         return value
 
@@ -318,9 +321,6 @@ class Body:
         if self._returned[node] and isinstance(node.type, TensorType) and not node.type.shape and is_array(value):
             value = subscript(value, ast.Tuple([], ast.Load()))
         return value, shared_parts(value, given)
-
-    def _uses(self, node: Node) -> int:
-        return sum(1 for _ in self.graph.users(node)) + self._returned[node]
 
     def _write_region(self, region: Region) -> None:
         """What the region reads gets names, so that no block computes it again."""
@@ -398,7 +398,7 @@ class Body:
         for k, out in enumerate(scan.step.outputs.values()):
             root, fresh = inside._origin(out)
             first = self.graph.operands(node)[k] if k < scan.carries else node
-            begun = at_least(scan.length, 1) is True or (self._uses(first) == 1 and self._origin(first)[1])
+            begun = at_least(scan.length, 1) is True or (self._uses[first] == 1 and self._origin(first)[1])
             if k in items:
                 self._own_memory[items[k]] = k >= scan.carries or (fresh and root not in seen and begun)
             seen.add(root)

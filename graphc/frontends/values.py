@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from graphc.graph import Graph, Scope
 from graphc.op import Op
@@ -67,8 +67,7 @@ class Frame:
         return frame
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """A piece of syntax to be run in a frame; handlers yield tasks and are sent their results."""
 
     node: ast.AST | list[ast.stmt]

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from graphc.errors import TypeRuleError
-from graphc.numpy_text import fill, method
+from graphc.numpy_text import call, fill, method
 from graphc.op import OPS, Op, OpCall, Sample, define
 from graphc.ops import batch_rules
 from graphc.ops.axes import Apart, described, unbroadcast
@@ -74,8 +74,9 @@ def _matmul_text(c: OpCall, x: ast.expr, y: ast.expr) -> ast.expr:
         operands = [method(text, "astype", whole) if mask else text for text, mask in zip((x, y), masks, strict=True)]
     turned = isinstance(operands[0], ast.Attribute) and operands[0].attr == "T"
     shallow = at_least(c.operand().shape[-1], 2) is not True
-    text = "np.dot(x, y)" if turned and shallow and c.tensor.is_float and c.operand(1).ndim == 2 else "x @ y"
-    return fill(text, {"x": operands[0], "y": operands[1]})
+    if turned and shallow and c.tensor.is_float and c.operand(1).ndim == 2:
+        return call("np.dot", *operands)
+    return ast.BinOp(operands[0], ast.MatMult(), operands[1])
 
 
 def _matmul_vjp(ct: Value, z: Value, x: Value, y: Value) -> tuple[Value, Value]:

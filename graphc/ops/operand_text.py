@@ -20,15 +20,15 @@ def is_literal(text: ast.expr) -> bool:
     >>> is_literal(ast.parse("-1.0 / 2", mode="eval").body), is_literal(ast.parse("x", mode="eval").body)
     (True, False)
     """
-    if isinstance(text, ast.UnaryOp):
-        return is_literal(text.operand)
-    if isinstance(text, ast.BinOp):
-        return is_literal(text.left) and is_literal(text.right)
-    if isinstance(text, ast.Name):
+    if type(text) is ast.Name:
         return text.id.startswith(SIZE)
-    if isinstance(text, ast.Attribute):
+    if type(text) is ast.BinOp:
+        return is_literal(text.left) and is_literal(text.right)
+    if type(text) is ast.UnaryOp:
+        return is_literal(text.operand)
+    if type(text) is ast.Attribute:
         return text.attr in ("inf", "nan")
-    return isinstance(text, ast.Constant)
+    return type(text) is ast.Constant
 
 
 def as_array(call_: OpCall, text: ast.expr, position: int = 0) -> ast.expr:
@@ -51,14 +51,18 @@ def common_dtype(call_: OpCall, *texts: ast.expr) -> ast.expr | None:
     return float_dtype() if call_.tensor.is_float and mixed else None
 
 
+def _is_strong(call_: OpCall, text: ast.expr, position: int) -> bool:
+    """Whether an operand is an array of floats, or a NumPy scalar."""
+    return call_.operand(position).is_float and not is_literal(text)
+
+
 def with_masks(template: str) -> Callable[..., ast.expr]:
     """The text of arithmetic in which a mask beside nothing but Python floats becomes an array of floats."""
 
     def text(call_: OpCall, *operands: ast.expr) -> ast.expr:
-        types = [call_.operand(position) for position in range(len(operands))]
-        strong = any(type.is_float and not is_literal(x) for type, x in zip(types, operands, strict=True))
-        if call_.tensor.is_float and not strong:
-            operands = tuple(as_float(call_, x, p) if types[p].dtype == "bool" else x for p, x in enumerate(operands))
+        if call_.tensor.is_float and not any(_is_strong(call_, x, p) for p, x in enumerate(operands)):
+            masks = [call_.operand(position).dtype == "bool" for position in range(len(operands))]
+            operands = tuple(as_float(call_, x, p) if masks[p] else x for p, x in enumerate(operands))
         return fill(template, dict(zip(("x", "y", "z"), operands, strict=False)))
 
     return text

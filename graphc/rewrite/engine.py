@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 
 import numpy as np
 
@@ -81,9 +82,8 @@ def rewrite(
     >>> found.graph.outputs["f"].op.name, [firing.rule for firing in found.firings]
     ('input', ['double_negation'])
     """
-    run = _Run(graph, rules, most)
-    kept = frozenset(protect)
-    mapping = rebuild(graph, run.builder, step=lambda node, operands: run.step(node, operands, node in kept))
+    run = _Run(graph, rules, frozenset(protect), most)
+    mapping = rebuild(graph, run.builder, step=run.step)
     done = run.builder.finish({name: mapping[node] for name, node in graph.outputs.items()}, doc=graph.doc)
     live = {old: new for old, new in mapping.items() if new in done.operand_table}
     return Rewritten(done, live, tuple(run.firings), run.tried)
@@ -92,17 +92,17 @@ def rewrite(
 class _Run:
     """The state of one pass; also what matching asks of the graph under construction."""
 
-    def __init__(self, graph: Graph, rules: Sequence[Rule], most: int | None = None) -> None:
+    def __init__(self, graph: Graph, rules: Sequence[Rule], protect: Set[Node], most: int | None) -> None:
         self.builder = Builder(intern=True, rewriter=self.replaced)
         self.firings: list[Firing] = []
         self.tried = 0
         # Of the nodes that are read, and of those that stand for them.
-        self._read_uses = Counter(graph.outputs.values())
-        self._read_uses.update(operand for operands in graph.operand_table.values() for operand in operands)
-        self._uses: Counter[Node] = Counter()
+        self._read_uses = Counter(chain(graph.outputs.values(), *graph.operand_table.values()))
+        self._uses: dict[Node, int] = {}
         self._opaque: set[Node] = set()
         self._left = MAX_FIRINGS
         self._rules = rules
+        self._protect = protect
         self._inside: dict[Graph, Graph] = {}
         self._most = most
         self._by_root: dict[Op, list[Rule]] = {}
@@ -116,17 +116,17 @@ class _Run:
 
     def used_once(self, node: Node) -> bool:
         """Whether the nodes that were read and that it stands for have at most one use."""
-        return self._uses[node] <= 1
+        return self._uses.get(node, 0) <= 1
 
-    def step(self, node: Node, operands: tuple[Node, ...], protected: bool) -> Node | None:
+    def step(self, node: Node, operands: tuple[Node, ...]) -> Node | None:
         """Make what stands for a node of the graph that is read; None for leaves, which are copied."""
         if not operands:
             return None
         self._left = MAX_FIRINGS
         made = self.builder.make(node.op, operands, self._attrs(node), node.type)
-        if protected:
+        if node in self._protect:
             made = self._own(made, node, operands)
-        self._uses[made] += self._read_uses[node]
+        self._uses[made] = self._uses.get(made, 0) + self._read_uses[node]
         return made
 
     def _attrs(self, node: Node) -> Mapping[str, object]:
@@ -193,8 +193,11 @@ class _Run:
 
 def fold(builder: Builder, candidate: Candidate) -> Node | None:
     """The constant that an elementwise op of constants is; None when it is not one finite number."""
-    if candidate.op.elementwise is None or any(operand.op.name != "const" for operand in candidate.operands):
+    if candidate.op.elementwise is None:
         return None
+    for operand in candidate.operands:
+        if operand.op.name != "const":
+            return None
     function = _scalar_function(candidate.op)
     if function is None or not isinstance(candidate.type, TensorType):
         return None

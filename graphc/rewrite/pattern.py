@@ -15,7 +15,7 @@ from typing import Protocol, TypeAlias, cast
 
 from graphc.builder import Builder
 from graphc.graph import Node
-from graphc.op import Op
+from graphc.op import OPS, Op
 from graphc.tensor_type import TensorType, Type
 from graphc.value import Operand, Value
 
@@ -181,7 +181,8 @@ class Rule:
     @cached_property
     def needs(self) -> tuple[Op, ...]:
         """The ops that must be among a node's operands; what the engine looks at first."""
-        return tuple(operand.op for operand in self.apply.operands if isinstance(operand, Apply))
+        needed = (_needed(operand) for operand in self.apply.operands)
+        return tuple(op for op in needed if op is not None)
 
     @cached_property
     def _wanted(self) -> Mapping[Callable[..., object], tuple[str, ...]]:
@@ -202,6 +203,13 @@ class Rule:
         known = {name: builder.value(item) if isinstance(item, Node) else item for name, item in found.items()}
         known["result"] = result
         return function(**{name: known[name] for name in self._wanted[function]})
+
+
+def _needed(pattern: object) -> Op | None:
+    """The op of all nodes that a pattern matches."""
+    if isinstance(pattern, Apply):
+        return pattern.op
+    return OPS["const"] if not isinstance(pattern, Var) or pattern.kind is NUMBER else None
 
 
 def _parameters(function: Callable[..., object]) -> tuple[str, ...]:
