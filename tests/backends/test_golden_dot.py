@@ -10,6 +10,7 @@ import pytest
 
 import graphc
 from graphc.autodiff import Joint, differentiate
+from graphc.backends.difference import MOST_SHAPES
 from graphc.backends.dot import STYLES, Drawn, dot
 from graphc.backends.drawing import layout, layout_engine
 from graphc.backends.palette import THEMES
@@ -88,6 +89,14 @@ def test_no_example_makes_graphviz_complain(path: Path, capfd: pytest.CaptureFix
     texts = [dot(drawn, style="block", theme=theme) for theme in THEMES] + [dot(drawn, style="block", depth=0)]
     texts += [dot(model.change(number), theme="dark") for number in (None, 1) if number is None or model.rewrites]
     assert [complaints(text, capfd) for text in texts] == [[]] * len(texts)
+
+
+def test_shapes_of_very_many_arrows_are_tooltips() -> None:
+    text = dot(graphc.compile(EXAMPLES / "bundle_adjustment.gc").change(None))
+    arrows = [line for line in text.splitlines() if " -> " in line]
+    assert len(arrows) > MOST_SHAPES
+    assert any('tooltip=" p×3"' in arrow for arrow in arrows)
+    assert not any("[label=" in arrow for arrow in arrows)
 
 
 def test_boxes_never_overlap() -> None:
