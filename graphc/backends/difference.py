@@ -15,6 +15,9 @@ from graphc.graph import Graph, Node
 if TYPE_CHECKING:
     import graphviz
 
+MOST_SHAPES = 200
+"""Where there are more arrows, their shapes are tooltips: laying out so many labels takes ten times as long."""
+
 _SIGNS = {"kept": "", "removed": "− ", "added": "+ "}
 
 
@@ -38,9 +41,11 @@ def diff_dot(change: Change, theme: Theme, title: str) -> str:
         if node in after or id in shown:
             shown.add(id)
             _box(out, theme, id, node, "kept" if node in change.kept else "added", now)
-    for start, end, kind, shape in _arrows(change, ids):
-        if start in shown and end in shown:
-            _arrow(out, theme, start, end, kind, shape)
+    arrows = [arrow for arrow in _arrows(change, ids) if arrow[0] in shown and arrow[1] in shown]
+    place = "label" if len(arrows) <= MOST_SHAPES else "tooltip"
+    for start, end, kind, shape in arrows:
+        text = {} if shape.startswith("scalar") else {place: escaped(f" {shortened(shape, 28)}")}
+        _arrow(out, theme, start, end, kind, text)
     return str(out.source)
 
 
@@ -76,8 +81,7 @@ def _box(out: graphviz.Digraph, theme: Theme, id: str, node: Node, kind: str, no
     out.node(id, html(lines), id=id, **{"class": kind}, tooltip=tooltip, penwidth=width, **look)
 
 
-def _arrow(out: graphviz.Digraph, theme: Theme, start: str, end: str, kind: str, shape: str) -> None:
-    text = {} if shape.startswith("scalar") else {"label": escaped(f" {shortened(shape, 28)}")}
+def _arrow(out: graphviz.Digraph, theme: Theme, start: str, end: str, kind: str, text: Mapping[str, str]) -> None:
     if kind == "removed":
         out.edge(start, end, color=theme.gradient, style="dashed", **text)
     elif kind == "added":

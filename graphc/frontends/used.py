@@ -235,13 +235,13 @@ def _copied(
 ) -> dict[Node, Value]:
     graph, builder = model.graph, session.builder
     mapping: dict[Node, Value] = dict(given)
+    around = place_of(arguments.node, arguments.frame).spans
     for node in graph.nodes:
         if node not in needed or node in mapping:
             continue
         session.step(arguments.node, arguments.frame, COPY_COST)
         scopes = [(*model.scope, *scope) for scope in graph.scopes.get(node, ())]
-        spans = (*place_of(arguments.node, arguments.frame).spans, *graph.spans.get(node, ()))
-        builder.place = Place(spans, tuple(scopes) or (model.scope,))
+        builder.place = Place((*around, *graph.spans.get(node, ())), tuple(scopes) or (model.scope,))
         operands = tuple(mapping[operand].node for operand in graph.operands(node))
         mapping[node] = _copy(session, model, node, operands, sizes, arguments)
         if node not in outputs and node.op.name != "param":

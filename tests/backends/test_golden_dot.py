@@ -11,6 +11,7 @@ import pytest
 
 import graphc
 from graphc.autodiff import Joint, differentiate
+from graphc.backends.difference import MOST_SHAPES
 from graphc.backends.dot import STYLES, Drawn, dot
 from graphc.backends.drawing import layout, layout_engine
 from graphc.backends.palette import THEMES
@@ -92,6 +93,14 @@ def test_no_example_makes_graphviz_complain(path: Path, capfd: pytest.CaptureFix
     with contextlib.suppress(ValueError):
         texts += [dot(model.change(1), theme="dark")]
     assert [complaints(text, capfd) for text in texts] == [[]] * len(texts)
+
+
+def test_shapes_of_very_many_arrows_are_tooltips() -> None:
+    text = dot(graphc.compile(EXAMPLES / "bundle_adjustment.gc").change(None))
+    arrows = [line for line in text.splitlines() if " -> " in line]
+    assert len(arrows) > MOST_SHAPES
+    assert any('tooltip=" p×3"' in arrow for arrow in arrows)
+    assert not any("[label=" in arrow for arrow in arrows)
 
 
 def test_boxes_never_overlap() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from graphc.frontends import used
 from tests.evaluate import evaluate
 from tests.frontends.reading import errors, params, places, read
 
@@ -122,7 +123,10 @@ def test_circles(folder: Path) -> None:
     assert found.startswith("b.gc:1:5 GC402")
 
 
-def test_models_that_use_each_other_twice_are_read_once_and_bounded(tmp_path: Path) -> None:
+def test_models_that_use_each_other_twice_are_read_once_and_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(used, "COPY_COST", 200)
     twice = 'a = use("m{n}.gc")\nx: Input\nf: Output = a(x) + a(x)\n'
     for n in range(40):
         (tmp_path / f"m{n}.gc").write_text(twice.format(n=n + 1))
