@@ -318,7 +318,7 @@ class Model:
         >>> model = graphc.compile("X: Input[N, 3]; w: Param[3]; loss: Output = sum((X @ w) ** 2)")
         >>> forward = model.cost().function("forward")
         >>> forward.cost.flops, forward.peaks
-        (8*N, (16*N,))
+        (8*N, (8*N,))
         >>> model.cost({"N": 100}).function("value_and_grad").cost.flops
         1500
         """

@@ -43,7 +43,9 @@ class Update:
 def is_large(node: Node) -> bool:
     """Whether a node is an array of floats for which a statement of its own pays; never a scalar."""
     type = node.type
-    return isinstance(type, TensorType) and type.is_float and prod(map(nominal, type.shape)) >= LARGE
+    if not isinstance(type, TensorType) or not type.is_float or not type.shape:
+        return False
+    return prod(map(nominal, type.shape)) >= LARGE
 
 
 def is_new(node: Node) -> bool:

@@ -68,8 +68,9 @@ def _shifted(x: NDArray[Any], axis: int | tuple[int, ...]) -> tuple[Any, Any]:
 def _logsumexp(x: NDArray[Any], axis: int | tuple[int, ...], keepdims: bool = False) -> Any:
     """log(sum(exp(x))) along an axis; the maximum is taken out, so nothing overflows. Of nothing it is -inf."""
     shifted, largest = _shifted(x, axis)
+    shifted = np.asarray(shifted)
     with np.errstate(divide="ignore"):
-        result = np.log(np.exp(shifted).sum(axis=axis, keepdims=True)) + largest
+        result = np.log(np.exp(shifted, out=shifted).sum(axis=axis, keepdims=True)) + largest
     return result if keepdims else np.squeeze(result, axis=axis)[()]
 
 
