@@ -29,14 +29,14 @@ COMPILED = ("jax",)
 
 
 @pytest.mark.parametrize("name", installed(name for name in NAMES if name not in COMPILED))
-@settings(max_examples=400, print_blob=True, report_multiple_bugs=False)
+@settings(max_examples=200, print_blob=True, report_multiple_bugs=False)
 @given(model=models())
 def test_random_models(name: str, model: RandomModel) -> None:
     check(name, model)
 
 
 @pytest.mark.parametrize("name", installed(COMPILED))
-@settings(max_examples=150, print_blob=True, report_multiple_bugs=False)
+@settings(max_examples=60, print_blob=True, report_multiple_bugs=False)
 @given(model=models())
 def test_fewer_random_models(name: str, model: RandomModel) -> None:
     check(name, model)
