@@ -143,12 +143,6 @@ def derive(joint: Joint, wanted: Sequence[str], at: Evaluated | None = None) -> 
     )
 
 
-def derivation_lines(joint: Joint, at: Evaluated | None = None) -> tuple[Line, ...]:
-    """The lines of all steps that are about more than a given leaf."""
-    whole = set(joint.graph.nodes)
-    return tuple(_Writer(joint, at).lines(whole, whole))
-
-
 def step_lines(drawn: Graph | Joint, at: Evaluated | None = None) -> tuple[tuple[Line, ...], ...]:
     """For each step of `graphc.steps.steps_of` its lines: given values too, and what each path adds to a sum."""
     joint = drawn if isinstance(drawn, Joint) else Joint(drawn, {}, {}, {}, {}, {}, (), ())

@@ -9,7 +9,7 @@ import ast
 from collections.abc import Callable, Mapping
 from functools import cache, reduce
 
-from graphc.size import Quotient, Size, SizeExpr
+from graphc.size import Quotient, SizeExpr
 
 SIZE = "size:"
 """Prefix of the placeholder of a named size."""
@@ -115,12 +115,6 @@ def literal(value: object) -> ast.expr:
         return _negated(ast.Constant(-value))
     assert value is None or isinstance(value, (str, bytes, bool, int, float))
     return ast.Constant(value)
-
-
-def slice_text(start: Size | None, stop: Size | None, step: int) -> ast.expr:
-    """A slice such as ``1:N``."""
-    parts = [None if part is None else literal(part) for part in (start, stop, None if step == 1 else step)]
-    return ast.Slice(*parts)
 
 
 def _dotted(name: str) -> ast.expr:

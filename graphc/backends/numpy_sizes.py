@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from graphc.backends.numpy_layout import quoted
-from graphc.backends.numpy_names import python_name
 from graphc.graph import Graph, Node
 from graphc.op import Condition
 from graphc.size import Size, SizeExpr, named_size, size_names, substitute
@@ -112,11 +111,6 @@ def condition_lines(function: str, condition: Condition, place: str, text: SizeT
     return error_lines(
         f"{divided} % {condition.number}", function, f"{shown}, expected a multiple of {condition.number}", place
     )
-
-
-def size_arguments(names: Iterable[str]) -> dict[str, str]:
-    """What sizes are called in generated functions."""
-    return {name: python_name(name) for name in names}
 
 
 _Axis = tuple[Leaf, int, SizeExpr]

@@ -182,9 +182,13 @@ def fit(
     3.0
     """
     _check(epochs, batch, holdout, patience, seed, resume and checkpoint is None)
+    lbfgs = optimizer == "lbfgs"
+    if lbfgs and checkpoint is not None:
+        raise ValueError("a training by L-BFGS is not interrupted, expected no checkpoint, found one")
+    if lbfgs and augment is not None:
+        raise ValueError("a training by L-BFGS has the same examples in each step, expected no augment, found one")
     if checkpoint is not None:
         check_place(checkpoint)
-    lbfgs = optimizer == "lbfgs"
     model, measured = _models(source, optimizer, options)
     # Labels that noise is for are known as such without it.
     dataset = dataset_of(measured, data, columns, labels)
@@ -195,10 +199,6 @@ def fit(
     steps = 1 if lbfgs or batch is None else -(-len(kept) // batch)
     tell = partial(_tell, watch_steps, epochs * steps)
     if lbfgs:
-        if checkpoint is not None:
-            raise ValueError("a training by L-BFGS is not interrupted, expected no checkpoint, found one")
-        if augment is not None:
-            raise ValueError("a training by L-BFGS has the same examples in each step, expected no augment, found one")
         tell(0)
         progress = minimised(model, dataset.inputs(kept), progress, epochs, patience, scores, _with_steps(tell, watch))
     else:
