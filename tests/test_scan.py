@@ -191,6 +191,14 @@ def test_the_loop_reads_like_one_written_by_hand() -> None:
     assert text == gx.compile(EXAMPLES / "rnn.gc").source_text
 
 
+def test_what_a_step_adds_to_a_gradient_is_not_called_the_gradient() -> None:
+    text = gx.compile(
+        "x: Input[T]\nw: Param\ndef step(h, v):\n    h = tanh(w * h + v)\n    return h, h\n"
+        "h, hs = scan(step, 0.0, x)\nloss: Output = sum(hs ** 2)\n"
+    ).source_text
+    assert "        d_w = d_w + d_v * h\n" in text
+
+
 def test_carries_that_change_places() -> None:
     text = (
         "n: Input[T]\ndef step(c, x):\n    a, b = c\n    return (b, a + b), a\n(a, b), ys = scan(step, (0.0, 1.0), n)\n"
