@@ -186,7 +186,7 @@ def _is_shared(a: Value, v: Value, axis: Axes, column: Axes) -> bool:
     return front == 1 or (front > 0 and a.ndim == 2)
 
 
-def on_all(a: Value, v: Value) -> Value:
+def _on_all(a: Value, v: Value) -> Value:
     """The vectors as the rows of matrices."""
     if a.ndim == 2:
         return matmul(v, transpose(a, axes=(1, 0)))
@@ -268,7 +268,7 @@ _STACKS = (
     Rule(
         "matrix_on_columns",
         squeeze(once(matmul(a, expand_dims(each, axis=column))), axis=axis),
-        lambda a, v: on_all(a, v),
+        lambda a, v: _on_all(a, v),
         when=lambda a, v, axis, column: _is_shared(a, v, axis, column),
         example=_COLUMNS,
     ),

@@ -13,15 +13,16 @@ from string import ascii_lowercase
 from graphc.builder import Builder
 from graphc.cost import Cost, graph_cost
 from graphc.ops import OPS
-from graphc.rewrite.contractions import Axes, contracted, labelled, on_all
+from graphc.rewrite.contractions import Axes, contracted, labelled
 from graphc.rewrite.pattern import FLOAT, Rule, attr, once, var
-from graphc.size import nominal
+from graphc.size import at_least, nominal
 from graphc.tensor_type import TensorType, broadcast_shapes, product
 from graphc.value import Value
 
 __all__ = ["DIFFERENCES"]
 
-total, mean, square, matmul, minimum = OPS["sum"], OPS["mean"], OPS["square"], OPS["matmul"], OPS["minimum"]
+total, mean, square, matmul = OPS["sum"], OPS["mean"], OPS["square"], OPS["matmul"]
+minimum, maximum = OPS["minimum"], OPS["maximum"]
 expand_dims, squeeze, transpose, reshape = OPS["expand_dims"], OPS["squeeze"], OPS["transpose"], OPS["reshape"]
 arange, one_hot, constant = OPS["arange"], OPS["one_hot"], OPS["stop_gradient"]
 
@@ -50,7 +51,11 @@ def _centred(x: Value, y: Value) -> tuple[Value, Value]:
 
 
 def _middle(points: Value, axis: Axes) -> Value:
-    return mean(constant(points), axis=axis)
+    """The mean; zero of no points, for then nothing is taken off that the result depends on."""
+    count = product([points.shape[place] for place in axis])
+    if at_least(count, 1):
+        return mean(constant(points), axis=axis)
+    return total(constant(points), axis=axis) / maximum(points.builder.size(count, points.type.dtype), 1.0)
 
 
 def _is_of_pairs(x: Value, y: Value) -> bool:
@@ -151,8 +156,11 @@ def _applied(a: Value, x: Value, y: Value) -> Value:
     x, y = x - middle, y - middle
     rows = product(a.shape[:-1])
     of_x = matmul(x, transpose(reshape(a, shape=(rows, a.shape[-1])), axes=(1, 0)))
-    of_y = squeeze(matmul(a, expand_dims(y, axis=y.ndim)), axis=y.ndim)
-    return reshape(of_x - reshape(of_y, shape=(rows,)), shape=(*x.shape[:-1], *a.shape[:-1]))
+    return reshape(of_x - reshape(_on_columns(a, y), shape=(rows,)), shape=(*x.shape[:-1], *a.shape[:-1]))
+
+
+def _on_columns(a: Value, v: Value) -> Value:
+    return squeeze(matmul(a, expand_dims(v, axis=v.ndim)), axis=v.ndim)
 
 
 def _stack_axes(a: Value, x: Value) -> Axes:
@@ -173,7 +181,7 @@ def _is_applied(a: Value, x: Value, y: Value, axis: Axes, column: Axes) -> bool:
 
 def _is_matrix_on(a: Value, x: Value, y: Value, axis: Axes, column: Axes) -> bool:
     return _is_applied(a, x, y, axis, column) and _saves(
-        lambda x, y, a: on_all(a, x - y), lambda x, y, a: _applied(a, x, y), x, y, a
+        lambda x, y, a: _on_columns(a, x - y), lambda x, y, a: _applied(a, x, y), x, y, a
     )
 
 
@@ -187,7 +195,7 @@ def _is_matrix_with_diagonal(a: Value, e: Value, x: Value, y: Value, axis: Axes,
     if e.shape != a.shape[:-1] or a.shape[-1:] != a.shape[-2:-1] or not _is_applied(a, x, y, axis, column):
         return False
     return _saves(
-        lambda x, y, a, e: e * (x - y) + on_all(a, x - y),
+        lambda x, y, a, e: e * (x - y) + _on_columns(a, x - y),
         lambda x, y, a, e: _applied(_with_diagonal(a, e), x, y),
         *(x, y, a, e),
     )
