@@ -453,6 +453,7 @@ def _depth(context: click.Context, option: click.Parameter, text: str | None) ->
     help="Wires with numbers, or boxes.  [default: wire for scalars, block for tensors]",
 )
 @click.option("--theme", type=click.Choice(["light", "dark", "print", "lecture"]), default="light", show_default=True)
+@_REASSOCIATE
 @_AT
 @click.option(
     "--step",
