@@ -31,7 +31,7 @@ axis, keepdims, column = attr("axis"), attr("keepdims"), attr("column")
 
 
 def _centred(x: Value, y: Value) -> tuple[Value, Value]:
-    """Both sides less the mean of the smaller one, which is no variable: the difference does not change with it."""
+    """Both sides less the mean of the smaller one, which is constant: the difference does not change with it."""
     letters = ascii_lowercase[: max(x.ndim, y.ndim)]
     sides = [labelled(side, letters) for side in (x, y)]
     shared = [letter for letter in letters if all(letter in term for _, term in sides)]
@@ -61,7 +61,8 @@ def _middle(points: Value, axis: Axes) -> Value:
 def _is_of_pairs(x: Value, y: Value) -> bool:
     """Whether each side of a difference is the same along an axis along which the other changes."""
     shape = broadcast_shapes([x.shape, y.shape])
-    return len(shape) <= len(ascii_lowercase) and x.shape != shape != y.shape
+    # Sides are written without leading axes of one element: one of them has the first axis.
+    return 0 < len(shape) <= len(ascii_lowercase) and shape[0] != 1 and x.shape != shape != y.shape
 
 
 def _saves(written: Callable[..., Value], factored: Callable[..., Value], x: Value, y: Value, *others: Value) -> bool:

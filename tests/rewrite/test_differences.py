@@ -144,6 +144,8 @@ def fired(text: str, **options: object) -> set[str]:
         ("sum((X[:, None] - c[None]) ** 2, axis=(1, 2))", None),
         ("sum((X - c[0]) ** 2, axis=1)", None),
         ("sum((X[:, None, :2] - c[:, :2]) ** 2, axis=2)", None),
+        ("sum((X[None, :, None] - c) ** 2, axis=3)", None),
+        ("sum((X[:, None, None] - c[:, None]) ** 2, axis=3)", "squared_distance"),
         ("sum(abs(X[:, None] - c), axis=2)", None),
         ("(X[:, None] - c) @ A[0]", "product_of_difference"),
         ("(X - c[0]) @ A[0]", None),
@@ -289,6 +291,8 @@ def test_the_header_says_so_and_is_checked(tmp_path: Path) -> None:
     assert "Options: --reassociate\n" in head and "Sums and products are regrouped" in head
     assert difference(module) == ""
     assert "regrouped" not in graphc.compile(KMEANS).source_text
+    drawn = runner.invoke(main, ["draw", str(source), "--reassociate", "--view", "diff"])
+    assert drawn.exit_code == 0 and "minimum" in drawn.output
     listed = runner.invoke(main, ["show", str(source), "--reassociate", "--rewrites"]).output
     assert "squared_distance" in listed
     origin = Provenance("0.1.0", "a.gc", "0123456789abcdef", Options(reassociate=True, optimize="speed"))
