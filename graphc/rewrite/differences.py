@@ -26,7 +26,8 @@ minimum, maximum = OPS["minimum"], OPS["maximum"]
 expand_dims, squeeze, transpose, reshape = OPS["expand_dims"], OPS["squeeze"], OPS["transpose"], OPS["reshape"]
 arange, one_hot, constant = OPS["arange"], OPS["one_hot"], OPS["stop_gradient"]
 
-a, b, e, x, y = var("a", FLOAT), var("b", FLOAT), var("e", FLOAT), var("x", FLOAT), var("y", FLOAT)
+a, b, e, w = var("a", FLOAT), var("b", FLOAT), var("e", FLOAT), var("w", FLOAT)
+x, y = var("x", FLOAT), var("y", FLOAT)
 axis, keepdims, column = attr("axis"), attr("keepdims"), attr("column")
 
 
@@ -126,6 +127,48 @@ _DISTANCES = (
         _distances,
         when=_is_distance,
         example=_PAIRS,
+    ),
+)
+
+
+def _weighted(w: Value, x: Value, y: Value, axis: Axes, keepdims: bool) -> Value:
+    x, y = _centred(x, y)
+    return _weighed(w, x, axis, keepdims) - _weighed(w, y, axis, keepdims)
+
+
+def _weighed(w: Value, x: Value, axis: Axes, keepdims: bool) -> Value:
+    """The sum of w x: of w alone along axes along which x does not change."""
+    ndim = max(w.ndim, x.ndim)
+    w, x = (expand_dims(v, axis=tuple(range(ndim - v.ndim))) if v.ndim < ndim else v for v in (w, x))
+    alone = tuple(place for place in axis if x.shape[place] == 1)
+    w = total(w, axis=alone, keepdims=True)
+    if len(alone) < len(axis):
+        return contracted(w, x, axis, keepdims)
+    return w * x if keepdims else squeeze(w * x, axis=axis)
+
+
+def _is_weighted(w: Value, x: Value, y: Value, axis: Axes, keepdims: bool) -> bool:
+    """Whether a weighted sum of differences is cheaper by each side; the weights have all axes that are summed."""
+    whole = broadcast_shapes([x.shape, y.shape])
+    if not axis or not _is_of_pairs(x, y) or w.ndim != len(whole) or 1 in [w.shape[place] for place in axis]:
+        return False
+    if broadcast_shapes([w.shape, whole]) != whole:
+        return False
+    return _saves(
+        lambda x, y, w: contracted(w, x - y, axis, keepdims),
+        lambda x, y, w: _weighted(w, x, y, axis, keepdims),
+        *(x, y, w),
+    )
+
+
+_WEIGHTED = (
+    # Error: a few roundings of the sum of |w| (|x - y| + spread).
+    Rule(
+        "weighted_difference",
+        total(once(w * once(x - y)), axis=axis, keepdims=keepdims),
+        _weighted,
+        when=_is_weighted,
+        example={**_PAIRS, "w": TensorType("float64", (40, 30, 1)), "axis": (0,)},
     ),
 )
 
@@ -237,4 +280,4 @@ _PRODUCTS = (
     ),
 )
 
-DIFFERENCES: tuple[Rule, ...] = (*_DISTANCES, *_PRODUCTS)
+DIFFERENCES: tuple[Rule, ...] = (*_DISTANCES, *_WEIGHTED, *_PRODUCTS)

@@ -52,6 +52,12 @@ def of_distance(p: Arrays) -> Arrays:
     return {"f": np.sum(apart(p) ** 2, axis=-1), **{f"d_{name}": added(pulled, p[name]) for name in "xy"}}
 
 
+def of_weighted(p: Arrays) -> Arrays:
+    w, ct = np.abs(p["w"]), np.abs(p["d_f"])
+    sides = {f"d_{name}": added(w * ct, p[name]) for name in "xy"}
+    return {"f": np.sum(w * apart(p), axis=0), "d_w": added(ct * apart(p), p["w"]), **sides}
+
+
 def of_product(p: Arrays) -> Arrays:
     b, ct = np.abs(p["b"]), np.abs(p["d_f"])
     sides = {f"d_{name}": added(ct @ b.T, p[name]) for name in "xy"}
@@ -71,6 +77,7 @@ BOUNDS: Mapping[str, Callable[[Arrays], Arrays]] = {
     "common_factor_of_sum": of_common_factor,
     "common_factor_of_difference": of_common_factor,
     "squared_distance": of_distance,
+    "weighted_difference": of_weighted,
     "product_of_difference": of_product,
     "matrix_on_difference": of_stack,
     "matrix_and_diagonal_on_difference": of_stack,
@@ -147,6 +154,12 @@ def fired(text: str, **options: object) -> set[str]:
         ("sum((X[None, :, None] - c) ** 2, axis=3)", None),
         ("sum((X[:, None, None] - c[:, None]) ** 2, axis=3)", "squared_distance"),
         ("sum(abs(X[:, None] - c), axis=2)", None),
+        ("sum(w[..., None] * (X[:, None] - c), axis=0)", "weighted_difference"),
+        ("sum((c - X[:, None]) * w[..., None], axis=0, keepdims=True)", "weighted_difference"),
+        ("sum(w[..., None] * (X[:, None] - c), axis=1)", "weighted_difference"),
+        ("sum(w[..., None] * (X[:, None] - c), axis=(0, 1))", "weighted_difference"),
+        ("sum(w[..., None] * (X[:, None] - c), axis=2)", None),
+        ("sum(w[:, :1, None] * (X[:, None] - c), axis=0)", "weighted_difference"),
         ("(X[:, None] - c) @ A[0]", "product_of_difference"),
         ("(X - c[0]) @ A[0]", None),
         ("(A @ (X[:, None] - c)[..., None])[..., 0]", "matrix_on_difference"),
@@ -155,7 +168,13 @@ def fired(text: str, **options: object) -> set[str]:
     ],
 )
 def test_where_products_are_factored_out(formula: str, rule: str | None) -> None:
-    declared = {"X": "X: Input[N, 5]", "c": "c: Param[K, 5]", "A": "A: Param[K, 5, 5]", "e": "e: Param[K, 5]"}
+    declared = {
+        "X": "X: Input[N, 5]",
+        "c": "c: Param[K, 5]",
+        "A": "A: Param[K, 5, 5]",
+        "e": "e: Param[K, 5]",
+        "w": "w: Param[N, K]",
+    }
     used = [line for name, line in declared.items() if re.search(rf"\b{name}\b", formula)]
     text = "\n".join([*used, f"f: Output = {formula}"])
     assert fired(text) == ({rule} if rule else set())
@@ -181,6 +200,9 @@ STEP = "def step(s, x):\n    s = s + sum(exp(-sum((x[:, None] - c) ** 2, axis=2)
         ({"X": "6, N", "c": "6, K"}, "d = sum((X[:, :, None] - c[:, None]) ** 2, axis=0, keepdims=True)"),
         ({"X": "N, 6", "c": "K, 6"}, "e = sum(exp(-sum((X[:, None] - c) ** 2, axis=2)))\nd = grad(e, c)"),
         ({"X": "T, N, 6", "c": "K, 6"}, f"{STEP}d, _ = scan(step, 0.0, X)"),
+        ({"X": "N, 6", "c": "K, 6", "w": "N, K"}, "d = sum(w[..., None] * (X[:, None] - c), axis=(0, 1))"),
+        ({"X": "N, 6", "c": "K, 6", "w": "K"}, "d = sum((X[:, None] - c) * w[None, :, None], axis=(1,))"),
+        ({"X": "N, 6", "c": "K, 6", "w": "N, K"}, "d = sum(w[..., None] * (X[:, None] - c), axis=0, keepdims=True)"),
         ({"X": "M, N, 6", "c": "K, 6", "W": "6, 7"}, "d = (c - X[:, :, None]) @ W"),
         ({"X": "M, N, 6", "c": "K, 6", "A": "K, 4, 6"}, "d = (A @ (X[:, :, None] - c)[..., None])[..., 0]"),
         ({"X": "N, 6", "c": "L, K, 6", "A": "L, K, 4, 6"}, "d = (A @ (X[:, None, None] - c)[..., None])[..., 0]"),
