@@ -8,6 +8,7 @@ is lost to cancellation depends on how far the points are spread, not on how far
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from string import ascii_lowercase
 
 from graphc.builder import Builder
@@ -66,15 +67,25 @@ def _is_of_pairs(x: Value, y: Value) -> bool:
     return 0 < len(shape) <= len(ascii_lowercase) and shape[0] != 1 and x.shape != shape != y.shape
 
 
-def _saves(written: Callable[..., Value], factored: Callable[..., Value], x: Value, y: Value, *others: Value) -> bool:
+def _saves(
+    used: Callable[..., Value],
+    factored: Callable[..., Value],
+    x: Value,
+    y: Value,
+    *others: Value,
+    shared: bool = False,
+) -> bool:
     """Whether a form without the difference of x and y takes less: operations and bytes, one for one.
 
-    The difference, and in its place the sides, are read once more, by the gradient.
+    ``used`` makes what is wanted of the difference. Unless others share that, it has to be made, and the gradient reads
+    it once more, as it reads the sides in its place.
     """
-    types = [value.type for value in (x, y, *others)]
+    types = [value.type for value in others]
     whole = TensorType(x.type.dtype, broadcast_shapes([x.shape, y.shape]))
-    before = _cost(written, types) + Cost(read=whole.nbytes)
-    after = _cost(factored, types) + Cost(read=x.type.nbytes + y.type.nbytes)
+    before, after = _cost(used, [whole, *types]), _cost(factored, [x.type, y.type, *types])
+    if not shared:
+        before += _cost(lambda x, y: x - y, [x.type, y.type]) + Cost(read=whole.nbytes)
+        after += Cost(read=x.type.nbytes + y.type.nbytes)
     return nominal(after.flops) + nominal(after.moved) < nominal(before.flops) + nominal(before.moved)
 
 
@@ -99,17 +110,17 @@ def _norms(x: Value, crossed: Value, axis: Axes, keepdims: bool) -> Value:
     return total(square(x), axis=tuple(place - ndim + x.ndim for place in axis), keepdims=keepdims)
 
 
-def _is_distance(x: Value, y: Value, axis: Axes, keepdims: bool) -> bool:
+def _is_distance(x: Value, y: Value, axis: Axes, keepdims: bool, *, shared: bool = False) -> bool:
     ndim = max(x.ndim, y.ndim)
     along = [[side.shape[place - ndim] if place - ndim >= -side.ndim else 1 for place in axis] for side in (x, y)]
     if not axis or not _is_of_pairs(x, y) or 1 in (*along[0], *along[1]):
         return False
-
-    def written(x: Value, y: Value) -> Value:
-        difference = x - y
-        return contracted(difference, difference, axis, keepdims)
-
-    return _saves(written, lambda x, y: _distances(x, y, axis, keepdims), x, y)
+    return _saves(
+        lambda difference: contracted(difference, difference, axis, keepdims),
+        lambda x, y: _distances(x, y, axis, keepdims),
+        *(x, y),
+        shared=shared,
+    )
 
 
 _PAIRS = {
@@ -119,13 +130,20 @@ _PAIRS = {
     "keepdims": False,
 }
 
+# Error: a few roundings of the sum of (|x - y| + spread)². Of the gradient: of |ct| (|x - y| + spread), added up.
 _DISTANCES = (
-    # Error: a few roundings of the sum of (|x - y| + spread)². Of the gradient: of |ct| (|x - y| + spread), added up.
     Rule(
         "squared_distance",
         total(once(square(once(x - y))), axis=axis, keepdims=keepdims),
         _distances,
         when=_is_distance,
+        example=_PAIRS,
+    ),
+    Rule(
+        "squared_distance_of_shared",
+        total(once(square(x - y)), axis=axis, keepdims=keepdims),
+        _distances,
+        when=partial(_is_distance, shared=True),
         example=_PAIRS,
     ),
 )
@@ -141,13 +159,13 @@ def _weighed(w: Value, x: Value, axis: Axes, keepdims: bool) -> Value:
     ndim = max(w.ndim, x.ndim)
     w, x = (expand_dims(v, axis=tuple(range(ndim - v.ndim))) if v.ndim < ndim else v for v in (w, x))
     alone = tuple(place for place in axis if x.shape[place] == 1)
-    w = total(w, axis=alone, keepdims=True)
+    w = total(w, axis=alone, keepdims=True) if alone else w
     if len(alone) < len(axis):
         return contracted(w, x, axis, keepdims)
     return w * x if keepdims else squeeze(w * x, axis=axis)
 
 
-def _is_weighted(w: Value, x: Value, y: Value, axis: Axes, keepdims: bool) -> bool:
+def _is_weighted(w: Value, x: Value, y: Value, axis: Axes, keepdims: bool, *, shared: bool = False) -> bool:
     """Whether a weighted sum of differences is cheaper by each side; the weights have all axes that are summed."""
     whole = broadcast_shapes([x.shape, y.shape])
     if not axis or not _is_of_pairs(x, y) or w.ndim != len(whole) or 1 in [w.shape[place] for place in axis]:
@@ -155,20 +173,30 @@ def _is_weighted(w: Value, x: Value, y: Value, axis: Axes, keepdims: bool) -> bo
     if broadcast_shapes([w.shape, whole]) != whole:
         return False
     return _saves(
-        lambda x, y, w: contracted(w, x - y, axis, keepdims),
+        lambda difference, w: contracted(w, difference, axis, keepdims),
         lambda x, y, w: _weighted(w, x, y, axis, keepdims),
         *(x, y, w),
+        shared=shared,
     )
 
 
+_WEIGHTS = {**_PAIRS, "w": TensorType("float64", (40, 30, 1)), "axis": (0,)}
+
+# Error: a few roundings of the sum of |w| (|x - y| + spread).
 _WEIGHTED = (
-    # Error: a few roundings of the sum of |w| (|x - y| + spread).
     Rule(
         "weighted_difference",
         total(once(w * once(x - y)), axis=axis, keepdims=keepdims),
         _weighted,
         when=_is_weighted,
-        example={**_PAIRS, "w": TensorType("float64", (40, 30, 1)), "axis": (0,)},
+        example=_WEIGHTS,
+    ),
+    Rule(
+        "weighted_difference_of_shared",
+        total(once(w * (x - y)), axis=axis, keepdims=keepdims),
+        _weighted,
+        when=partial(_is_weighted, shared=True),
+        example=_WEIGHTS,
     ),
 )
 
@@ -188,7 +216,7 @@ def _narrow_product(x: Value, b: Value) -> Value:
 def _is_product(x: Value, y: Value, b: Value) -> bool:
     if not x.ndim or not y.ndim or b.ndim != 2 or x.shape[-1] != y.shape[-1] or not _is_of_pairs(x, y):
         return False
-    return _saves(lambda x, y, b: matmul(x - y, b), _product, x, y, b)
+    return _saves(matmul, _product, x, y, b)
 
 
 def _applied(a: Value, x: Value, y: Value) -> Value:
@@ -225,7 +253,7 @@ def _is_applied(a: Value, x: Value, y: Value, axis: Axes, column: Axes) -> bool:
 
 def _is_matrix_on(a: Value, x: Value, y: Value, axis: Axes, column: Axes) -> bool:
     return _is_applied(a, x, y, axis, column) and _saves(
-        lambda x, y, a: _on_columns(a, x - y), lambda x, y, a: _applied(a, x, y), x, y, a
+        lambda difference, a: _on_columns(a, difference), lambda x, y, a: _applied(a, x, y), x, y, a
     )
 
 
@@ -239,7 +267,7 @@ def _is_matrix_with_diagonal(a: Value, e: Value, x: Value, y: Value, axis: Axes,
     if e.shape != a.shape[:-1] or a.shape[-1:] != a.shape[-2:-1] or not _is_applied(a, x, y, axis, column):
         return False
     return _saves(
-        lambda x, y, a, e: e * (x - y) + _on_columns(a, x - y),
+        lambda difference, a, e: e * difference + _on_columns(a, difference),
         lambda x, y, a, e: _applied(_with_diagonal(a, e), x, y),
         *(x, y, a, e),
     )

@@ -77,7 +77,9 @@ BOUNDS: Mapping[str, Callable[[Arrays], Arrays]] = {
     "common_factor_of_sum": of_common_factor,
     "common_factor_of_difference": of_common_factor,
     "squared_distance": of_distance,
+    "squared_distance_of_shared": of_distance,
     "weighted_difference": of_weighted,
+    "weighted_difference_of_shared": of_weighted,
     "product_of_difference": of_product,
     "matrix_on_difference": of_stack,
     "matrix_and_diagonal_on_difference": of_stack,
@@ -182,9 +184,12 @@ def test_where_products_are_factored_out(formula: str, rule: str | None) -> None
 
 
 def test_a_difference_that_is_needed_anyway_stays() -> None:
-    both = f"{PAIRS}diff = X[:, None] - c\nd: Output = sum(square(diff), axis=2)\n"
+    text = "X: Input[N, {d}]\nc: Param[K, {d}]\ndiff = X[:, None] - c\nd: Output = sum(square(diff), axis=2)\n"
+    both = text.format(d=4)
     assert fired(both) == {"squared_distance"}
     assert fired(f"{both}m: Output = max(diff)") == set()
+    # In many coordinates a matrix product is cheaper than to go through them once more.
+    assert fired(f"{text.format(d=16)}m: Output = max(diff)") == {"squared_distance_of_shared"}
     by_diff = graphc.compile(f"{both}loss: Output = sum(d)", wrt=["diff"], loss="loss", reassociate=True)
     assert not {firing.rule for firing in by_diff.rewrites} & {*RULES}
 
@@ -224,6 +229,18 @@ def test_any_axes_also_empty_ones(shapes: Mapping[str, str], text: str, empty: s
     np.testing.assert_allclose(found, loss, rtol=1e-12)
     for name, expected in gradients.items():
         np.testing.assert_allclose(others[name], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_two_uses_of_a_difference_are_factored() -> None:
+    text = "diff = X[:, None] - c\nw = softmax(-sum(square(diff), axis=2), axis=1)\n"
+    text = f"X: Input[N, 16]\nc: Param[9, 16]\n{text}loss: Output = sum(square(sum(w[..., None] * diff, axis=0)))"
+    assert fired(text) == {"squared_distance_of_shared", "weighted_difference_of_shared"}
+    body = re.sub("#.*", "", code(text)).split("def value_and_grad")[1].split("_INPUTS")[0]
+    assert "X[:, None]" not in body and "axis=()" not in body
+    c, X = np.random.default_rng(0).normal(size=(9, 16)), np.random.default_rng(1).normal(size=(7, 16))
+    plain, regrouped = (graphc.compile(text, reassociate=on) for on in (False, True))
+    expected, found = (model.value_and_grad({"c": c}, X=X)[1]["c"] for model in (plain, regrouped))
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11)
 
 
 def mixture(rng: np.random.Generator) -> tuple[Arrays, Arrays]:
