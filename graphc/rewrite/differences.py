@@ -165,7 +165,7 @@ def _weighed(w: Value, x: Value, axis: Axes, keepdims: bool) -> Value:
     return w * x if keepdims else squeeze(w * x, axis=axis)
 
 
-def _is_weighted(w: Value, x: Value, y: Value, axis: Axes, keepdims: bool, *, shared: bool = False) -> bool:
+def _is_weighted(w: Value, x: Value, y: Value, axis: Axes, keepdims: bool) -> bool:
     """Whether a weighted sum of differences is cheaper by each side; the weights have all axes that are summed."""
     whole = broadcast_shapes([x.shape, y.shape])
     if not axis or not _is_of_pairs(x, y) or w.ndim != len(whole) or 1 in [w.shape[place] for place in axis]:
@@ -176,27 +176,18 @@ def _is_weighted(w: Value, x: Value, y: Value, axis: Axes, keepdims: bool, *, sh
         lambda difference, w: contracted(w, difference, axis, keepdims),
         lambda x, y, w: _weighted(w, x, y, axis, keepdims),
         *(x, y, w),
-        shared=shared,
+        shared=True,
     )
 
 
-_WEIGHTS = {**_PAIRS, "w": TensorType("float64", (40, 30, 1)), "axis": (0,)}
-
-# Error: a few roundings of the sum of |w| (|x - y| + spread).
 _WEIGHTED = (
+    # Error: a few roundings of the sum of |w| (|x - y| + spread).
     Rule(
         "weighted_difference",
-        total(once(w * once(x - y)), axis=axis, keepdims=keepdims),
-        _weighted,
-        when=_is_weighted,
-        example=_WEIGHTS,
-    ),
-    Rule(
-        "weighted_difference_of_shared",
         total(once(w * (x - y)), axis=axis, keepdims=keepdims),
         _weighted,
-        when=partial(_is_weighted, shared=True),
-        example=_WEIGHTS,
+        when=_is_weighted,
+        example={**_PAIRS, "w": TensorType("float64", (40, 30, 1)), "axis": (0,)},
     ),
 )
 

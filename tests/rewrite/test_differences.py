@@ -79,7 +79,6 @@ BOUNDS: Mapping[str, Callable[[Arrays], Arrays]] = {
     "squared_distance": of_distance,
     "squared_distance_of_shared": of_distance,
     "weighted_difference": of_weighted,
-    "weighted_difference_of_shared": of_weighted,
     "product_of_difference": of_product,
     "matrix_on_difference": of_stack,
     "matrix_and_diagonal_on_difference": of_stack,
@@ -234,7 +233,7 @@ def test_any_axes_also_empty_ones(shapes: Mapping[str, str], text: str, empty: s
 def test_two_uses_of_a_difference_are_factored() -> None:
     text = "diff = X[:, None] - c\nw = softmax(-sum(square(diff), axis=2), axis=1)\n"
     text = f"X: Input[N, 16]\nc: Param[9, 16]\n{text}loss: Output = sum(square(sum(w[..., None] * diff, axis=0)))"
-    assert fired(text) == {"squared_distance_of_shared", "weighted_difference_of_shared"}
+    assert fired(text) == {"squared_distance_of_shared", "weighted_difference"}
     body = re.sub("#.*", "", code(text)).split("def value_and_grad")[1].split("_INPUTS")[0]
     assert "X[:, None]" not in body and "axis=()" not in body
     c, X = np.random.default_rng(0).normal(size=(9, 16)), np.random.default_rng(1).normal(size=(7, 16))
