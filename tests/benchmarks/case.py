@@ -46,7 +46,7 @@ class Case:
     target : (float, str), optional
         What is aimed at for graphc: a ratio, and whose time it is of.
     reassociated : (float, str), optional
-        The same for the module that is compiled with ``reassociate``, which takes part only where there is such an aim.
+        The same for the module for speed with ``reassociate``, which takes part only where there is such an aim.
     optimizer : str
         Where not empty, a step of training is measured in place of the loss and its gradient.
     """

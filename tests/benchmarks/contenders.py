@@ -72,7 +72,7 @@ def _products(case: Case, variables: Arrays, data: Arrays) -> Call:
 CONTENDERS: Mapping[str, Contender] = {
     "graphc": Contender(_generated),
     "graphc for speed": Contender(partial(_generated, optimize="speed")),
-    "graphc reassociated": Contender(partial(_generated, reassociate=True)),
+    "graphc reassociated": Contender(partial(_generated, optimize="speed", reassociate=True)),
     "numpy": Contender(lambda case, variables, data: case.by_hand(variables, data)),
     "products": Contender(_products, exact=False),
     "jax": Contender(frameworks.jax_call, "jax"),
