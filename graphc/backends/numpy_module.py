@@ -222,9 +222,8 @@ def _scope(program: Program) -> Scope:
 
 
 def _row_sizes(raw: Graph) -> frozenset[str]:
-    """The named sizes that are numbers of rows of data: of the first axes of inputs, and of no parameter."""
-    rows = {name for node in raw.inputs for size in node.tensor.shape[:1] for name in size_names(size)}
-    return frozenset(rows.difference(n for node in raw.params for size in node.tensor.shape for n in size_names(size)))
+    """The named sizes that are numbers of rows of data: those of the first axes of inputs."""
+    return frozenset(name for node in raw.inputs for size in node.tensor.shape[:1] for name in size_names(size))
 
 
 def _user_names(raw: Graph) -> Iterator[str]:
