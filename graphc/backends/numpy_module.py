@@ -132,7 +132,7 @@ def emit_module(program: Program) -> str:
     if program.training:
         tables += ["", *state_table(program.training)]
     if program.raw.inputs or program.raw.params:
-        blocks.append(tables)
+        blocks += [tables, ["_PASSED = {}"]]
     blocks += [[*STATE]] if any(f"{RUNTIME}(" in line for function in functions for line in function) else []
     blocks += helpers
     # A saved array is made when the module is loaded, after the function that makes it.
