@@ -79,9 +79,9 @@ def backward(residuals, d_loss=1.0):
     d_r = r * d_loss
     # grad of r: Output = scale * exp(-rate[0] * t) + rate[1] - y  [<model>:7]
     mul_1 = d_r * exp_1
-    d_scale = np.sum(mul_1)
+    d_scale = mul_1.sum()
     # grad of rate: Param[2] = zeros()  [<model>:6]
-    d_rate = np.stack([-(np.sum(mul_1 * t) * scale), np.sum(d_r)])
+    d_rate = np.stack([-(np.sum(mul_1 * t) * scale), d_r.sum()])
     return {"scale": d_scale, "rate": d_rate}
 
 
@@ -97,9 +97,9 @@ def value_and_grad(params, t, y):
     loss = 0.5 * np.sum(np.square(r))
     # grad of r: Output = scale * exp(-rate[0] * t) + rate[1] - y  [<model>:7]
     mul_1 = r * exp_1
-    d_scale = np.sum(mul_1)
+    d_scale = mul_1.sum()
     # grad of rate: Param[2] = zeros()  [<model>:6]
-    d_rate = np.stack([-(np.sum(mul_1 * t) * scale), np.sum(r)])
+    d_rate = np.stack([-(np.sum(mul_1 * t) * scale), r.sum()])
     return loss, {"scale": d_scale, "rate": d_rate}
 
 
@@ -136,9 +136,9 @@ def vjp(params, d_r, t, y):
     r = scale * exp_1 + rate[1] - y
     # derivative of r: Output = scale * exp(-rate[0] * t) + rate[1] - y  [<model>:7]
     mul_1 = d_r * exp_1
-    d_scale = np.sum(mul_1)
+    d_scale = mul_1.sum()
     # derivative of rate: Param[2] = zeros()  [<model>:6]
-    d_rate = np.stack([-(np.sum(mul_1 * t) * scale), np.sum(d_r)])
+    d_rate = np.stack([-(np.sum(mul_1 * t) * scale), d_r.sum()])
     return r, {"scale": d_scale, "rate": d_rate}
 
 
@@ -217,9 +217,9 @@ def gauss_newton(params, v, t, y):
     # derivative of r: Output = scale * exp(-rate[0] * t) + rate[1] - y  [<model>:7]
     r_dot = scale_dot * exp_1 - t * exp_1 * (rate_dot[0] * scale) + rate_dot[1]
     mul_1 = r_dot * exp_1
-    d_scale = np.sum(mul_1)
+    d_scale = mul_1.sum()
     # derivative of rate: Param[2] = zeros()  [<model>:6]
-    d_rate = np.stack([-(np.sum(mul_1 * t) * scale), np.sum(r_dot)])
+    d_rate = np.stack([-(np.sum(mul_1 * t) * scale), r_dot.sum()])
     return {"scale": d_scale, "rate": d_rate}
 
 
@@ -242,7 +242,7 @@ def hvp(params, v, t, y):
     d_scale_dot = np.sum(r_dot * exp_1 - mul_1 * r)
     mul_2 = ((r_dot * scale + scale_dot * r) * exp_1 - r * mul_1 * scale) * t
     # derivative of rate: Param[2] = zeros()  [<model>:6]
-    d_rate_dot = np.stack([-np.sum(mul_2), np.sum(r_dot)])
+    d_rate_dot = np.stack([-mul_2.sum(), r_dot.sum()])
     return {"scale": d_scale_dot, "rate": d_rate_dot}
 
 
@@ -262,7 +262,7 @@ def hessian(params, t, y):
     # derivative of r: Output = scale * exp(-rate[0] * t) + rate[1] - y  [<model>:7]
     d_scale_dot = np.sum(r_dot * r_dot)
     # derivative of rate: Param[2] = zeros()  [<model>:6]
-    d_rate_dot = np.stack([-np.sum((r_dot * scale + r) * r_dot * t), np.sum(r_dot)])
+    d_rate_dot = np.stack([-np.sum((r_dot * scale + r) * r_dot * t), r_dot.sum()])
     # derivative of r: Output = scale * exp(-rate[0] * t) + rate[1] - y  [<model>:7]
     mul_1 = one_hot_1[:, 0][:, None] * t * r_dot
     r_dot_2 = one_hot_1[:, 1][:, None] - mul_1 * scale
@@ -270,7 +270,7 @@ def hessian(params, t, y):
     d_scale_dot_2 = np.sum(mul_2 - mul_1 * r, axis=1)
     neg_1 = -((mul_2 * scale - mul_1 * (r * scale)) @ t)
     # derivative of rate: Param[2] = zeros()  [<model>:6]
-    d_rate_dot_2 = np.stack([neg_1, np.sum(r_dot_2, axis=1)], axis=1)
+    d_rate_dot_2 = np.stack([neg_1, r_dot_2.sum(axis=1)], axis=1)
     hessian_rate_rate = d_rate_dot_2.T
     return {
         "scale": {"scale": d_scale_dot, "rate": d_scale_dot_2},
@@ -298,11 +298,11 @@ def value_grad_hessian(params, t, y):
     mul_1 = r * scale
     d_scale = np.sum(r * r_dot)
     # derivative of rate: Param[2] = zeros()  [<model>:6]
-    d_rate = np.stack([-np.sum(mul_1 * r_dot * t), np.sum(r)])
+    d_rate = np.stack([-np.sum(mul_1 * r_dot * t), r.sum()])
     # derivative of r: Output = scale * exp(-rate[0] * t) + rate[1] - y  [<model>:7]
     d_scale_dot = np.sum(r_dot * r_dot)
     # derivative of rate: Param[2] = zeros()  [<model>:6]
-    d_rate_dot = np.stack([-np.sum((r_dot * scale + r) * r_dot * t), np.sum(r_dot)])
+    d_rate_dot = np.stack([-np.sum((r_dot * scale + r) * r_dot * t), r_dot.sum()])
     # derivative of r: Output = scale * exp(-rate[0] * t) + rate[1] - y  [<model>:7]
     mul_2 = one_hot_1[:, 0][:, None] * t * r_dot
     r_dot_2 = one_hot_1[:, 1][:, None] - mul_2 * scale
@@ -310,7 +310,7 @@ def value_grad_hessian(params, t, y):
     d_scale_dot_2 = np.sum(mul_3 - mul_2 * r, axis=1)
     neg_1 = -((mul_3 * scale - mul_2 * mul_1) @ t)
     # derivative of rate: Param[2] = zeros()  [<model>:6]
-    d_rate_dot_2 = np.stack([neg_1, np.sum(r_dot_2, axis=1)], axis=1)
+    d_rate_dot_2 = np.stack([neg_1, r_dot_2.sum(axis=1)], axis=1)
     hessian_rate_rate = d_rate_dot_2.T
     return (
         loss,

@@ -60,7 +60,7 @@ def backward(residuals, d_loss=1.0):
     # grad of loss: Output = mean(error ** 2)  [regression.gc:7]
     d_error = error * (2.0 * (d_loss / N))
     # grad of error = X @ w + b - y  [regression.gc:6]
-    d_b = np.sum(d_error)
+    d_b = d_error.sum()
     d_w = X.T @ d_error
     return {"w": d_w, "b": d_b}
 
@@ -78,7 +78,7 @@ def value_and_grad(params, X, y):
     # grad of loss: Output = mean(error ** 2)  [regression.gc:7]
     d_error = error * np.divide(2.0, N, dtype=X.dtype)
     # grad of error = X @ w + b - y  [regression.gc:6]
-    d_b = np.sum(d_error)
+    d_b = d_error.sum()
     d_w = X.T @ d_error
     return loss, {"w": d_w, "b": d_b}
 

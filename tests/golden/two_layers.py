@@ -36,6 +36,7 @@ def loss(params, X, y):
     """The output loss, float64[]."""
     params, X, y = _checked_with_params("loss", params, X=X, y=y)
     W1, W2 = params["W1"], params["W2"]
+    N = X.shape[0]
 
     # h = relu(X @ W1)  [two_layers.gc:7]
     h = np.maximum(X @ W1, 0.0)
@@ -43,7 +44,7 @@ def loss(params, X, y):
     logits = h @ W2
     # loss: Output = mean(sum(-log(p) * one_hot(y, 3), axis=1))  [two_layers.gc:10]
     einsum_1 = np.vecdot(_log_softmax(logits, axis=1), np.eye(3, dtype=X.dtype)[y])
-    loss = -np.mean(einsum_1)
+    loss = -einsum_1.sum() / N
     return loss
 
 
@@ -283,9 +284,9 @@ def _shaped(function, name, value, shape, dtype):
 def _shifted(x, axis):
     """``(x - m, m)`` with m the maximum along the axis where that is finite, else 0: exp(x - m) never overflows."""
     largest = x.max(axis=axis, keepdims=True, initial=-np.inf)
-    finite = np.isfinite(largest)
-    if not finite.all():
-        largest = np.where(finite, largest, 0.0)
+    # Finite squares add up to what is finite, if it does not overflow; this is the cheapest way to be sure.
+    if not np.vdot(largest, largest) < np.inf:
+        largest = np.where(np.isfinite(largest), largest, 0.0)
     return x - largest, largest
 
 
