@@ -101,6 +101,8 @@ class Program:
     optimize: Optimize = "readable"
 
 
+PASSED = ("# Layouts of arguments that fitted, with what their labels stay below.", "_PASSED = {}")
+"""What the entry check remembers."""
 GRAPH = "_GRAPH"
 """The name of the graph's text in modules that carry it."""
 
@@ -132,7 +134,7 @@ def emit_module(program: Program) -> str:
     if program.training:
         tables += ["", *state_table(program.training)]
     if program.raw.inputs or program.raw.params:
-        blocks += [tables, ["_PASSED = {}"]]
+        blocks += [tables, [*PASSED]]
     blocks += [[*STATE]] if any(f"{RUNTIME}(" in line for function in functions for line in function) else []
     blocks += helpers
     # A saved array is made when the module is loaded, after the function that makes it.

@@ -450,6 +450,7 @@ _PARAMS = {
 }
 
 
+# Layouts of arguments that fitted, with what their labels stay below.
 _PASSED = {}
 
 

@@ -72,6 +72,7 @@ _INPUTS = {
 }
 
 
+# Layouts of arguments that fitted, with what their labels stay below.
 _PASSED = {}
 
 

@@ -210,6 +210,7 @@ _STATE = {
 }
 
 
+# Layouts of arguments that fitted, with what their labels stay below.
 _PASSED = {}
 
 

@@ -131,6 +131,7 @@ _PARAMS = {
 }
 
 
+# Layouts of arguments that fitted, with what their labels stay below.
 _PASSED = {}
 
 
