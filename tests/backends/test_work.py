@@ -51,7 +51,34 @@ def step(h, x):
 last, all = scan(step, h0, X)
 loss: Output = sum(square(all)) + sum(last)
 """
-MODELS = {"mlp": MLP, "views": VIEWS, "tied": TIED, "recurrent": RECURRENT}
+ARRAYS = """
+X: Input[N, 6]
+W: Param[6, 6] = normal()
+A = tanh(X @ W)
+B: Output = transpose(A)
+C = exp(X)
+D: Output = A * C
+E = transpose(C)
+F = sqrt(X * X + 1)
+G: Output = E * transpose(F) + transpose(sin(F))
+loss: Output = sum(G) + sum(D)
+"""
+CARRIED = """
+X: Input[T, 3]
+h0: Input[3]
+W: Param[3, 3] = normal(0, 0.3)
+
+def step(h, x):
+    new = tanh(h @ W) + x
+    return new, sum(new)
+
+begin = exp(h0)
+other = sin(h0)
+end, sums = scan(step, begin, X)
+last: Output = end
+loss: Output = sum(square(last)) + sum(sums) + sum(cos(other) * other)
+"""
+MODELS = {"mlp": MLP, "views": VIEWS, "tied": TIED, "recurrent": RECURRENT, "arrays": ARRAYS, "carried": CARRIED}
 OPTIMIZERS = [
     "gradient_descent(lr=0.1)",
     "gradient_ascent(lr=0.01)",
@@ -108,6 +135,33 @@ def test_gradients_in_arrays_of_the_caller(name: str, style: str, monkeypatch: p
     other_params, other_inputs = point(module, seed=1)
     module.value_and_grad(other_params, **other_inputs)
     equal(found, wanted)
+
+
+@pytest.mark.parametrize("style", FORCED)
+@pytest.mark.parametrize("rows", [0, 7])
+@pytest.mark.parametrize("name", ["arrays", "carried"])
+def test_results_are_not_what_the_module_keeps(
+    name: str, rows: int, style: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readable: Any = graphc.compile(MODELS[name]).module
+    module: Any = graphc.compile(MODELS[name], optimize=force(style, monkeypatch)).module
+    module._BLOCK = 5
+    points = [point(module, seed, rows) for seed in range(2)]
+    for k in (0, 1):
+        params, inputs = points[k]
+        wanted, held = readable.forward(params, **inputs)
+        found, residuals = module.forward(params, **inputs)
+        gradients = module.backward(residuals, *[0.5] * (k == 0))
+        alone = {field: getattr(module, field)(params, **inputs) for field in wanted._fields}
+        others = points[1 - k]
+        for function in (module.value_and_grad, module.loss, *(getattr(module, field) for field in wanted._fields)):
+            function(others[0], **others[1])
+        module.backward(module.forward(others[0], **others[1])[1])
+        for field in wanted._fields:
+            np.testing.assert_allclose(getattr(found, field), getattr(wanted, field), rtol=1e-12)
+            np.testing.assert_allclose(alone[field], getattr(wanted, field), rtol=1e-12)
+        for key, array in readable.backward(held, *[0.5] * (k == 0)).items():
+            np.testing.assert_allclose(gradients[key], array, rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("style", FORCED)
