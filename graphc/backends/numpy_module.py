@@ -102,6 +102,8 @@ class Program:
     optimize: Optimize = "readable"
 
 
+PASSED = ("# Layouts of arguments that fitted, with what their labels stay below.", "_PASSED = {}")
+"""What the entry check remembers."""
 GRAPH = "_GRAPH"
 """The name of the graph's text in modules that carry it."""
 
@@ -133,7 +135,7 @@ def emit_module(program: Program) -> str:
     if program.training:
         tables += ["", *state_table(program.training)]
     if program.raw.inputs or program.raw.params:
-        blocks.append(tables)
+        blocks += [tables, [*PASSED]]
     blocks += [state] if (state := state_lines(functions)) else []
     blocks += helpers
     # A saved array is made when the module is loaded, after the function that makes it.
