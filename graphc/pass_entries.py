@@ -93,13 +93,20 @@ def minimum_cut(written: Written) -> Iterator[Firing]:
 
 def in_place(written: Written) -> Iterator[Firing]:
     """What is written into the array of an operand, in which functions."""
-    functions: dict[tuple[Span | None, str], dict[str, None]] = {}
-    for name, body in _with_steps(written.bodies):
-        for node, operand in body.in_place.items():
-            what = f"{node.op.name} into the array of {operand.op.name}"
-            functions.setdefault((_span(body.graph, node), what), {})[name] = None
-    for (span, what), names in functions.items():
-        yield Firing("in_place", span, did=f"{what}, in {_listed(names)}")
+    return _of_functions(
+        written,
+        "in_place",
+        lambda body: {x: f"{x.op.name} into the array of {operand.op.name}" for x, operand in body.in_place.items()},
+    )
+
+
+def work_arrays(written: Written) -> Iterator[Firing]:
+    """What is written into memory that is there already: arrays that are kept between calls, or that a caller gives."""
+    return _of_functions(
+        written,
+        "work_arrays",
+        lambda body: {x: f"{x.op.name} into memory that is there" for x in body.placed if x not in body.in_place},
+    )
 
 
 def blocks(written: Written) -> Iterator[Firing]:
@@ -117,12 +124,28 @@ def blocks(written: Written) -> Iterator[Firing]:
                 yield Firing("blocks", _span(body.graph, nodes[0]), did=did)
 
 
-PASSES: Sequence[Callable[[Written], Iterable[Firing]]] = (common_subexpressions, minimum_cut, in_place, blocks)
+PASSES: Sequence[Callable[[Written], Iterable[Firing]]] = (
+    common_subexpressions,
+    minimum_cut,
+    in_place,
+    work_arrays,
+    blocks,
+)
 """In the order in which they are listed."""
 
 
 def _span(graph: Graph, node: Node) -> Span | None:
     return next(iter(graph.spans.get(node, ())), None)
+
+
+def _of_functions(written: Written, rule: str, done: Callable[[Body], Mapping[Node, str]]) -> Iterator[Firing]:
+    """What was done to nodes, in the order of the statements; what several functions have alike is one entry."""
+    functions: dict[tuple[Span | None, str], dict[str, None]] = {}
+    for name, body in _with_steps(written.bodies):
+        for node, what in sorted(done(body).items(), key=lambda pair: pair[0].serial):
+            functions.setdefault((_span(body.graph, node), what), {})[name] = None
+    for (span, what), names in functions.items():
+        yield Firing(rule, span, did=f"{what}, in {_listed(names)}")
 
 
 def _with_steps(bodies: Mapping[str, Body]) -> Iterator[tuple[str, Body]]:

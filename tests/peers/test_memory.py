@@ -32,7 +32,7 @@ def test_what_is_reported_is_measured(name: str) -> None:
 
 def compared(library: str, larger: tuple[str, ...] = ()) -> pytest.MarkDecorator:
     """The networks with a library; of some it is known that ours takes more."""
-    why = "arrays that are dead stay until the function returns; XLA gives their memory to others"
+    why = "dead arrays stay until the function returns, work arrays longer; XLA gives their memory to others"
     known = {name: [pytest.mark.xfail(reason=why)] for name in larger}
     found = [pytest.param(library, name, marks=[*marks(library), *known.get(name, [])]) for name in NETWORKS]
     return pytest.mark.parametrize(("library", "name"), found)
