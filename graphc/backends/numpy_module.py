@@ -83,6 +83,8 @@ class Program:
         One step, for ``train_step``.
     optimize : {"readable", "speed"}
         Whether functions compute by blocks of rows where that is quicker.
+    reassociate : bool
+        Whether sums and products are regrouped where that may lose digits; the docstring says so.
     """
 
     name: str
@@ -100,8 +102,11 @@ class Program:
     moved: Mapping[str, Node] = field(default_factory=dict)
     training: TrainingStep | None = None
     optimize: Optimize = "readable"
+    reassociate: bool = False
 
 
+PASSED = ("# Layouts of arguments that fitted, with what their labels stay below.", "_PASSED = {}")
+"""What the entry check remembers."""
 GRAPH = "_GRAPH"
 """The name of the graph's text in modules that carry it."""
 
@@ -133,7 +138,7 @@ def emit_module(program: Program) -> str:
     if program.training:
         tables += ["", *state_table(program.training)]
     if program.raw.inputs or program.raw.params:
-        blocks.append(tables)
+        blocks += [tables, [*PASSED]]
     blocks += [state] if (state := state_lines(functions)) else []
     blocks += helpers
     # A saved array is made when the module is loaded, after the function that makes it.
@@ -141,7 +146,8 @@ def emit_module(program: Program) -> str:
     blocks += [[f"{GRAPH} = {literal_text(graph_text(program.raw))}"]] if "graph" in program.extras else []
     blocks += [MAIN] if "check" in program.extras else []
     conventions = conventions_of(program.raw, program.losses, program.variables, program.conventions)
-    doc = module_docstring(program.raw, program.provenance, conventions, _lacking(program), program.optimize)
+    styles = (program.optimize, program.reassociate)
+    doc = module_docstring(program.raw, program.provenance, conventions, _lacking(program), *styles)
     standard = ["import base64"] if any("base64." in line for block in blocks for line in block) else []
     standard += ["from typing import NamedTuple"] if outputs else []
     imports = [*standard, *([""] if standard else []), "import numpy as np"]
@@ -222,9 +228,8 @@ def _scope(program: Program) -> Scope:
 
 
 def _row_sizes(raw: Graph) -> frozenset[str]:
-    """The named sizes that are numbers of rows of data: of the first axes of inputs, and of no parameter."""
-    rows = {name for node in raw.inputs for size in node.tensor.shape[:1] for name in size_names(size)}
-    return frozenset(rows.difference(n for node in raw.params for size in node.tensor.shape for n in size_names(size)))
+    """The named sizes that are numbers of rows of data: those of the first axes of inputs."""
+    return frozenset(name for node in raw.inputs for size in node.tensor.shape[:1] for name in size_names(size))
 
 
 def _user_names(raw: Graph) -> Iterator[str]:

@@ -41,10 +41,11 @@ class Contender:
     memory: Callable[[Case, Arrays, Arrays], int] | None = None
 
 
-def _module(case: Case, folder: str, optimize: Optimize) -> ModuleType:
+def _module(case: Case, folder: str, optimize: Optimize, reassociate: bool) -> ModuleType:
     """The generated module, imported from a file as its users do."""
     path = Path(folder) / "generated.py"
-    graphc.compile(case.model, dtype=case.dtype, optimizer=case.optimizer or None, optimize=optimize).write(path)
+    compiled = partial(graphc.compile, optimize=optimize, reassociate=reassociate)
+    compiled(case.model, dtype=case.dtype, optimizer=case.optimizer or None).write(path)
     spec = util.spec_from_file_location("generated", path)
     assert spec is not None and spec.loader is not None
     module = util.module_from_spec(spec)
@@ -52,9 +53,11 @@ def _module(case: Case, folder: str, optimize: Optimize) -> ModuleType:
     return module
 
 
-def _generated(case: Case, variables: Arrays, data: Arrays, optimize: Optimize = "readable") -> Call:
+def _generated(
+    case: Case, variables: Arrays, data: Arrays, optimize: Optimize = "readable", reassociate: bool = False
+) -> Call:
     with tempfile.TemporaryDirectory() as folder:
-        module = _module(case, folder, optimize)
+        module = _module(case, folder, optimize, reassociate)
     if not hasattr(module, "init_params"):
         return lambda: module.value_and_grad(**variables, **data)  # type: ignore[no-any-return]
     if not case.optimizer:
@@ -80,6 +83,7 @@ def _in_numpy(call: Callable[[Case, Arrays, Arrays], Call], needs: str = "numpy"
 CONTENDERS: Mapping[str, Contender] = {
     "graphc": _in_numpy(_generated),
     "graphc for speed": _in_numpy(partial(_generated, optimize="speed")),
+    "graphc reassociated": _in_numpy(partial(_generated, optimize="speed", reassociate=True)),
     "numpy": _in_numpy(_written("by_hand")),
     "plain numpy": _in_numpy(_written("plain"), written="plain"),
     "products": Contender(_written("products"), exact=False, written="products"),
@@ -96,6 +100,8 @@ def takes_part(name: str, case: Case) -> bool:
     """Whether a contender can compute a case here."""
     contender = CONTENDERS[name]
     if contender.written and getattr(case, contender.written) is None:
+        return False
+    if name == "graphc reassociated" and not any(name in aim.by for aim in case.aims):
         return False
     if name == "autograd" and case.optimizer:
         return False
