@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from graphc.backends.dot import Look
     from graphc.backends.numpy_derivatives import DerivativeFunction
     from graphc.backends.numpy_module import Program
+    from graphc.backends.regions import Optimize
     from graphc.changes import Change
     from graphc.derivation import Derivation
     from graphc.evaluated import Evaluated
@@ -237,6 +238,11 @@ class Model:
         before = self.provenance.options
         options = replace(before, **requested_extras([*before.with_, *with_], optimizer or before.optimizer))
         return self if options == before else replace(self, provenance=replace(self.provenance, options=options))
+
+    def written_for(self, optimize: Optimize) -> Model:
+        """The same model with its module in another style; `optimize` as in `compile`."""
+        options = replace(self.provenance.options, optimize=optimize)
+        return replace(self, provenance=replace(self.provenance, options=options))
 
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write the generated module; the file is replaced in one step or not at all."""
