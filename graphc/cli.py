@@ -271,7 +271,7 @@ def compile_(
 @_MODEL
 @click.option("--joint", "graph", flag_value="joint", help="The model and its gradient, before any rewriting.")
 @click.option("--compiled", "graph", flag_value="compiled", help="What the value and the gradient are emitted from.")
-@click.option("--rewrites", is_flag=True, help="The rules that fired, where, and where the plain form fails; guards.")
+@click.option("--rewrites", is_flag=True, help="What rules, guards and other passes changed, where, and why.")
 @_REASSOCIATE
 @click.option("--maths", is_flag=True, help="The derivation of the gradient, the chain rule step by step.")
 @click.option("--simplified", is_flag=True, help="With --maths: what comes out in the end, as the module computes it.")
@@ -279,6 +279,7 @@ def compile_(
 @_AT
 @click.option("--cost", is_flag=True, help="Arithmetic, bytes moved and peak memory, by line and by function.")
 @_NUMBERS
+@_OPTIMIZE
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show(
     file: str | None,
@@ -303,6 +304,7 @@ def show(
       graphc show model.gc
       graphc show -e "(x + y) * z" --joint                with the gradient
       graphc show model.gc --rewrites                     what the compiler repaired and simplified
+      graphc show model.gc --rewrites --optimize speed    and what it computes by blocks
       graphc show -e "(x + y) * z" --maths --at x=2,y=3,z=4
       graphc show model.gc --maths --simplified --latex
       graphc show model.gc --cost --sizes N=256           what it computes and holds
@@ -342,10 +344,10 @@ def _at(model: Model, values: Sequence[str]) -> Evaluated:
 
 
 def _show_rewrites(model: Model, as_json: bool) -> None:
-    rows = [{"rule": firing.rule, "place": str(firing.span or ""), "fails": firing.fails} for firing in model.rewrites]
-    widths = {key: max((len(row[key]) for row in rows), default=0) for key in ("rule", "place", "fails")}
-    lines = ["  ".join(row[key].ljust(width) for key, width in widths.items()).rstrip() for row in rows]
-    click.echo(json.dumps(rows, indent=1) if as_json else "\n".join(lines) or "no rule fired")
+    from graphc.pass_entries import entries_data, entries_text
+
+    entries = (*model.rewrites, *model.passes)
+    click.echo(json.dumps(entries_data(entries), indent=1) if as_json else entries_text(entries) or "no rule fired")
 
 
 def _show_cost(model: Model, sizes: dict[str, int], as_json: bool) -> None:

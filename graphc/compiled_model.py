@@ -91,6 +91,18 @@ class Model:
         return self.compiled.firings
 
     @cached_property
+    def passes(self) -> tuple[Firing, ...]:
+        """What else changed the module: rules that fired in ``value_and_grad`` alone, and passes that have no rules.
+
+        Equal parts are merged, values kept for the gradient or computed again, arrays changed in place, and regions
+        computed by blocks.
+        """
+        from graphc.pass_entries import pass_entries
+
+        marked = [replace(firing, did=firing.did or "in value_and_grad") for firing in self.compiled.seeded]
+        return (*marked, *pass_entries(self._program()))
+
+    @cached_property
     def joint(self) -> Joint:
         """The graph as written and its gradient, before any rule: what pictures and derivations show.
 

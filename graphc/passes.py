@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from graphc.graph import Graph, Node, subgraphs
 from graphc.op import Conventions
 from graphc.partition import Split, extract, partition
 from graphc.rewrite.engine import Firing, rewrite
-from graphc.rewrite.scans import has_scans, tidy_scans
+from graphc.rewrite.scans import has_scans, moved_out, tidy_scans
 from graphc.rewrite.sets import simplifying, stabilising
 
 
@@ -34,6 +35,8 @@ class Compiled:
         The variables whose gradient is zero by convention.
     together : Graph or None
         All outputs in one graph, where no gradient was asked for.
+    seeded : tuple of Firing
+        The rules that fired in ``value_and_grad`` alone, because the cotangent of the loss is 1 there.
     """
 
     outputs: Mapping[str, Graph]
@@ -42,6 +45,7 @@ class Compiled:
     firings: tuple[Firing, ...]
     zero: tuple[str, ...] = ()
     together: Graph | None = None
+    seeded: tuple[Firing, ...] = ()
 
 
 def run_pipeline(
@@ -82,11 +86,13 @@ def run_pipeline(
     seeds = [str(seed.attrs["name"]) for seed in joint.seeds.values()]
     whole, fired = simplify(joint.graph, reassociate=reassociate)
     split = partition(whole, list(raw.outputs), seeds)
-    value_and_grad = None
+    value_and_grad, more = None, Counter[Firing]()
     if len(losses) == 1 and not raw.outputs[losses[0]].tensor.shape:
         seeded = _seeded(joint.graph, joint.seeds[losses[0]], [losses[0], *joint.gradients.values()])
-        value_and_grad, _ = simplify(seeded, reassociate=reassociate)
-    return Compiled(singles, split, value_and_grad, (*firings, *joint.guarded, *fired), joint.zero)
+        value_and_grad, again = simplify(seeded, reassociate=reassociate)
+        more = Counter(again) - Counter(fired)
+    found = (*firings, *joint.guarded, *fired)
+    return Compiled(singles, split, value_and_grad, found, joint.zero, seeded=tuple(more.elements()))
 
 
 def simplify(graph: Graph, *, reassociate: bool = False) -> tuple[Graph, tuple[Firing, ...]]:
@@ -99,7 +105,8 @@ def simplify(graph: Graph, *, reassociate: bool = False) -> tuple[Graph, tuple[F
     if not has_scans(found.graph):
         return found.graph, found.firings
     again = rewrite(tidy_scans(found.graph), rules)
-    return tidy_scans(again.graph), (*found.firings, *again.firings)
+    moved = dict.fromkeys((*moved_out(found.graph), *moved_out(again.graph)))
+    return tidy_scans(again.graph), (*found.firings, *moved, *again.firings)
 
 
 def simplified(graph: Graph, conventions: Conventions = "graphc", *, reassociate: bool = False) -> Graph:
