@@ -16,6 +16,13 @@ def _array(data: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
     return np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).astype(dtype).reshape(shape)
 
 
+def _one_hot(labels: NDArray[Any], depth: int, dtype: Any) -> NDArray[Any]:
+    """Rows of zeros with a 1 where the label says, along a new last axis."""
+    rows = np.zeros((*labels.shape, depth), dtype)
+    np.put_along_axis(rows, np.expand_dims(labels, -1), 1.0, axis=-1)
+    return rows
+
+
 def _sigmoid(x: NDArray[Any]) -> Any:
     """1 / (1 + exp(-x)); only exponentials of negative numbers are formed, so nothing overflows."""
     e = np.exp(-np.abs(x))

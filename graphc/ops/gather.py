@@ -238,10 +238,16 @@ def _one_hot_type(labels: TensorType, *, depth: Size, dtype: str) -> TensorType:
 
 
 def _one_hot_text(c: OpCall, labels: ast.expr, *, depth: Size, dtype: str) -> ast.expr:
-    """Rows of the identity, which are all of them in order where the labels count."""
+    """Rows of the identity, all of them in order where the labels count; few of many are written without the others."""
     identity = call("np.eye", depth, dtype=float_dtype())
-    whole = ast.unparse(labels) == ast.unparse(call("np.arange", depth))
-    return identity if whole else subscript(identity, labels)
+    if ast.unparse(labels) == ast.unparse(call("np.arange", depth)):
+        return identity
+    return subscript(identity, labels) if _is_few(depth) else call("_one_hot", labels, depth, float_dtype())
+
+
+def _is_few(depth: Size) -> bool:
+    """Whether an identity matrix of this size is cheap."""
+    return isinstance(depth, int) and depth <= 100
 
 
 ONE_HOT = define(
@@ -254,10 +260,14 @@ ONE_HOT = define(
         normalize=_one_hot_attrs,
         flops=0,
         # The identity, whose rows are taken.
-        scratch=lambda y, labels, **_: y.shape[-1] * y.shape[-1] * y.item_bytes,
+        scratch=lambda y, labels, **_: y.shape[-1] * y.shape[-1] * y.item_bytes if _is_few(y.shape[-1]) else 0,
         limits=lambda labels, *, depth, dtype: {0: depth},
         batching=batch_rules.unchanged("one_hot"),
-        samples=(Sample(((0, 2, 1),), {"depth": 3}), Sample((((0, 4),),), {"depth": 5})),
+        samples=(
+            Sample(((0, 2, 1),), {"depth": 3}),
+            Sample((((0, 4),),), {"depth": 5}),
+            Sample((((0, 140), (3, 2)),), {"depth": 150}),
+        ),
         doc="rows of zeros with a 1 where the label says, along a new last axis",
     )
 )
