@@ -190,6 +190,7 @@ class EntryFunction:
             keep=keep,
             checks=self._checks,
             room=self._room(results, names) if scope.speed else None,
+            forget=True,
         )
 
     def lines(self, doc: str, returning: Returning, carried: Iterable[str] = ()) -> list[str]:

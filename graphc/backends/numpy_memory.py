@@ -1,6 +1,7 @@
 """How much memory a generated function holds at once, from its statements: in sizes, or for sizes that are numbers.
 
-What is assigned stays until the function returns; what stands inside an expression goes when its user is computed.
+What is assigned stays until it is deleted or the function returns; what stands inside an expression goes when its user
+is computed.
 Where a sum, difference, product or quotient has a large operand that nobody else holds, NumPy writes the result into
 it. Of a region the whole arrays are there before its first block. A function has its work arrays from start to end, and
 so the arrays for what it returns where its caller may give them; the work arrays of blocks are small and do not count.
@@ -9,8 +10,9 @@ so the arrays for what it returns where its caller may give them; the work array
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from graphc.backends.numpy_expressions import op_text
 from graphc.backends.numpy_scan import Scan
@@ -70,6 +72,8 @@ class _Memory:
     def run(self, body: Body, *, again: bool = False) -> None:
         """The statements of a body; a step that runs again replaces what its names held."""
         for node in body.order:
+            ended: Sequence[Node] = body.freed.get(node, ()) if isinstance(node, Node) else ()
+            self.held = self.held - sum((self._bytes(x) for x in ended), cast(Size, 0))
             before = self.held
             if isinstance(node, Region):
                 results = (x for x in (*node.results, *node.sums) if x not in body.placed)

@@ -28,9 +28,9 @@ from graphc.backends.numpy_scan import (
     stores,
     updates,
 )
-from graphc.backends.numpy_work import Memory, Room, is_wide, placed, read_in
+from graphc.backends.numpy_work import Memory, Room, freed, is_wide, placed, read_in
 from graphc.backends.regions import Region, late, schedule
-from graphc.backends.ufuncs import takes_out
+from graphc.backends.ufuncs import quickest, takes_out
 from graphc.graph import Graph, Node
 from graphc.numpy_text import call, method, subscript, with_part
 from graphc.op import OPS
@@ -84,6 +84,9 @@ class Body:
     room : Room, optional
         Where to put large arrays; with it, regions of the graph are computed by blocks of rows.
 
+    forget : bool
+        Whether to forget large arrays that nobody needs any more, before others are made; without a room only.
+
     Attributes
     ----------
     statements : list of Statement or Loop
@@ -100,6 +103,8 @@ class Body:
         The work arrays that it uses.
     placed : frozenset of Node
         What is computed in these, or in arrays of the caller.
+    freed : dict of Node to tuple of Node
+        What is forgotten before a node is computed.
     """
 
     def __init__(
@@ -113,6 +118,7 @@ class Body:
         keep: Collection[Node] = (),
         checks: Callable[[Graph], Checks] | None = None,
         room: Room | None = None,
+        forget: bool = False,
     ) -> None:
         self.graph = graph
         self.names = names
@@ -137,6 +143,7 @@ class Body:
         self.room = room
         self.work: tuple[TensorType, ...] = ()
         self.placed: frozenset[Node] = frozenset()
+        self.freed: dict[Node, tuple[Node, ...]] = {}
         self.order = self._scheduled(room) if room else graph.nodes
         for item in self.order:
             if isinstance(item, Region):
@@ -145,6 +152,8 @@ class Body:
                 self._write(item)
         if room:
             self._place(room)
+        elif forget:
+            self._forget()
 
     def results(self, outputs: Mapping[str, Node]) -> dict[str, ast.expr]:
         """Expressions for what is returned; none of them shares memory with an argument or another result."""
@@ -176,11 +185,7 @@ class Body:
 
     def _place(self, room: Room) -> None:
         """Use the caller's arrays and work arrays for what the statements make."""
-        variables = {node: text.id for node, text in self.texts.items() if isinstance(text, ast.Name)}
-        roots = {name: variables.get(self._origin(node)[0], name) for node, name in variables.items()}
-        returned = read_in(self.texts[node] for node in self.graph.outputs.values())
-        memory = Memory(variables, roots, frozenset(roots.get(name, name) for name in returned))
-        found = placed(self.statements, memory, self.names.take("work"), room)
+        found = placed(self.statements, self._memory(), self.names.take("work"), room)
         self.statements, self.work = found.statements, found.kinds
         self.placed = self._with_beginnings(found.nodes)
         for node in room.given if room.replaced else ():
@@ -190,6 +195,17 @@ class Body:
                 name = self.names.number(node.op.name)
                 self.statements.append(assignment(name, method(self.texts[node], "copy"), self.comment(node)))
                 self.texts[node] = ast.Name(name, ast.Load())
+
+    def _forget(self) -> None:
+        """Forget large arrays when nobody needs them any more."""
+        self.statements, self.freed = freed(self.statements, self._memory())
+
+    def _memory(self) -> Memory:
+        """What the variables are when all is written."""
+        variables = {node: text.id for node, text in self.texts.items() if isinstance(text, ast.Name)}
+        roots = {name: variables.get(self._origin(node)[0], name) for node, name in variables.items()}
+        returned = read_in(self.texts[node] for node in self.graph.outputs.values())
+        return Memory(variables, roots, frozenset(roots.get(name, name) for name in returned))
 
     def _with_beginnings(self, nodes: Collection[Node]) -> frozenset[Node]:
         """Nodes, and those that are computed in the same memory before."""
@@ -376,6 +392,8 @@ class Body:
             return self._ends.get(node) or self.texts[node], []
         given = [self.texts[operand] for operand in self.graph.operands(node)]
         value = op_text(self.graph, node, given)
+        if self.room is not None:
+            value = quickest(value, [operand.type for operand in self.graph.operands(node)])
         if self._returned[node] and isinstance(node.type, TensorType) and not node.type.shape and is_array(value):
             value = subscript(value, ast.Tuple([], ast.Load()))
         return value, shared_parts(value, given)

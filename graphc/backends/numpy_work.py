@@ -14,7 +14,8 @@ from typing import TypeGuard
 
 from graphc.backends.expression_text import expression_text
 from graphc.backends.numpy_blocks import RUNTIME as BLOCKWISE
-from graphc.backends.numpy_scan import Function, Loop, Statement, Written, assignment, dtype_text
+from graphc.backends.numpy_in_place import is_large
+from graphc.backends.numpy_scan import Comment, Function, Loop, Statement, Written, assignment, dtype_text
 from graphc.backends.regions import extent
 from graphc.backends.ufuncs import is_elementwise, takes_out, with_out
 from graphc.graph import Node
@@ -118,6 +119,36 @@ def placed(statements: Sequence[Written], memory: Memory, work: str, room: Room)
     given = _use_given(life, room)
     kept = {*memory.returned, *_passed_on(life)}
     return _use_work_arrays(life, work, room, kept, frozenset(given))
+
+
+def freed(statements: Sequence[Written], memory: Memory) -> tuple[list[Written], dict[Node, tuple[Node, ...]]]:
+    """Statements that forget large arrays when nobody needs them any more, before others are made.
+
+    Returns
+    -------
+    statements : list of Statement or Loop
+    before : dict of Node to tuple of Node
+        For what is made after such a statement, what is forgotten before it.
+    """
+    life = _Life([*statements], memory)
+    kept = {*memory.returned, *_passed_on(life)}
+    views: dict[str, list[str]] = {}
+    for name, root in memory.roots.items():
+        views.setdefault(root, []).append(name)
+    written: list[Written] = []
+    before: dict[Node, tuple[Node, ...]] = {}
+    held: dict[str, Node] = {}
+    for position, statement in enumerate(life.statements):
+        if _makes_large(statement, memory):
+            assert statement.node is not None
+            if dead := [name for name in held if life.last.get(name, -1) < position]:
+                before[statement.node] = tuple(held.pop(name) for name in dead)
+                names = [view for name in dead for view in sorted({*views.get(name, ()), name})]
+                written.append(_deletion(names, statement.comment))
+            if statement.target not in kept:
+                held[statement.target] = statement.node
+        written.append(statement)
+    return written, before
 
 
 def read_in(values: Iterable[ast.expr]) -> set[str]:
@@ -262,6 +293,17 @@ def _into(statement: Statement, array: ast.expr) -> Statement:
     """A statement with what it makes written into an array."""
     value = array if _is_empty(statement.value) else with_out(statement.value, array)
     return replace(statement, value=value, text=expression_text(value))
+
+
+def _makes_large(statement: Written, memory: Memory) -> TypeGuard[Statement]:
+    """Whether a statement makes an array, no view of one, that is large even for few rows."""
+    if not isinstance(statement, Statement) or statement.node is None or not is_large(statement.node):
+        return False
+    return memory.roots.get(statement.target, "") == statement.target
+
+
+def _deletion(names: list[str], comment: Comment) -> Statement:
+    return Statement("", ast.Name(names[0], ast.Load()), f"del {', '.join(names)}", comment, operator="")
 
 
 def _is_empty(value: ast.expr) -> bool:

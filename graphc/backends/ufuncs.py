@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 
 import numpy as np
+
+from graphc.tensor_type import TensorType, Type
 
 _OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "np.add",
@@ -29,6 +32,8 @@ _POWERS: dict[object, str] = {2: "np.square"}
 """The operator is quicker than ``np.power`` for some exponents; it uses these functions itself."""
 _OTHERS = frozenset({"einsum", "dot", "sum", "mean", "max", "min", "prod", "cumsum", "clip", "stack", "concatenate"})
 """Functions of NumPy that take ``out`` and are no ufuncs."""
+_METHODS = frozenset({"sum", "mean", "max", "min", "prod", "cumsum"})
+"""Methods of arrays that take ``out``."""
 
 
 def as_ufunc(value: ast.expr) -> ast.Call | None:
@@ -67,8 +72,20 @@ def is_elementwise(value: ast.expr) -> bool:
     return isinstance(function, np.ufunc) and function.signature is None
 
 
+def quickest(value: ast.expr, operands: Sequence[Type]) -> ast.expr:
+    """An expression by the function of NumPy that is called most quickly: ``np.dot`` for products of matrices."""
+    flat = all(isinstance(type, TensorType) and type.ndim <= 2 for type in operands)
+    match value:
+        case ast.BinOp(left, ast.MatMult(), right) if flat:
+            return _call("np.dot", left, right)
+    return value
+
+
 def takes_out(value: ast.expr) -> bool:
     """Whether an expression can be written as a call with ``out``."""
+    match value:
+        case ast.Call(ast.Attribute(ast.Name(array), name)) if array != "np":
+            return name in _METHODS
     return as_ufunc(value) is not None or _name(value) in _OTHERS
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 import tracemalloc
 from collections.abc import Callable, Mapping
@@ -225,3 +226,26 @@ def _check_scratch(op: Op, arrays: list[np.ndarray], attrs: dict[str, Any]) -> N
         found = measured(lambda: eval(code, scope))
     expected = node.type.nbytes + scratch(op, node.type, [x.type for x in given], node.attrs)
     assert isinstance(expected, int) and abs(expected - found) <= 0.05 * found + BUFFERS, (expected, found)
+
+
+DEEP = """
+X: Input[N, 300]
+h = tanh(X)
+for _ in range(3):
+    h = tanh(dense(h, 300))
+loss: Output = mean(square(h))
+"""
+
+
+def test_large_arrays_are_forgotten_before_others_are_made() -> None:
+    """Of one layer of the backward pass are there what it is given, what it makes and what is still needed."""
+    text = graphc.compile(DEEP).source_text.split("def value_and_grad")[1].split("_INPUTS")[0]
+    deleted = [name for line in text.splitlines() if "    del " in line for name in line.split("del ")[1].split(", ")]
+    assert deleted and len(deleted) == len({*deleted})
+    for name in deleted:
+        after = text.split(f"del {name}")[-1] if f"del {name}" in text else text.split(f", {name}")[-1]
+        assert not re.search(rf"\b{name}\b", after.split("\n", 1)[1])
+
+
+def test_small_arrays_are_not_deleted() -> None:
+    assert "    del " not in graphc.compile(DEEP.replace("300", "30")).source_text

@@ -32,7 +32,7 @@ def test_what_is_reported_is_measured(name: str) -> None:
 
 def compared(library: str, larger: tuple[str, ...] = ()) -> pytest.MarkDecorator:
     """The networks with a library; of some it is known that ours takes more."""
-    why = "dead arrays stay until the function returns, work arrays longer; XLA gives their memory to others"
+    why = "small arrays stay until the function returns; XLA gives their memory to others"
     known = {name: [pytest.mark.xfail(reason=why)] for name in larger}
     found = [pytest.param(library, name, marks=[*marks(library), *known.get(name, [])]) for name in NETWORKS]
     return pytest.mark.parametrize(("library", "name"), found)
@@ -44,15 +44,7 @@ def test_no_more_than_autograd(style: str, library: str, name: str) -> None:
     assert taken(style, name) <= taken(library, name)
 
 
-@pytest.mark.parametrize("style", STYLES)
-@compared(
-    "jax",
-    larger=(
-        "mlp-784-512-512-10-batch-256",
-        "mlp-784-128-10-batch-256",
-        "mlp-784-128-10-batch-32",
-        "mlp-2-16-16-2-batch-64",
-    ),
-)
-def test_no_more_than_jax(style: str, library: str, name: str) -> None:
-    assert taken(style, name) <= taken(library, name) + OBJECTS
+@compared("jax", larger=("mlp-2-16-16-2-batch-64",))
+def test_no_more_than_jax(library: str, name: str) -> None:
+    """Work arrays of modules for speed are held all the time: these may take more."""
+    assert taken("graphc", name) <= taken(library, name) + OBJECTS
