@@ -133,6 +133,8 @@ class Body:
                 self._write_region(item)
             elif item in self._checks or not isinstance(self.texts.get(item), ast.Name):
                 self._write(item)
+        # They may hold the body: without this all of its expressions would be garbage that only the collector finds.
+        del self._checks_of
 
     def results(self, outputs: Mapping[str, Node]) -> dict[str, ast.expr]:
         """Expressions for what is returned; none of them shares memory with an argument or another result."""

@@ -85,6 +85,8 @@ def rewrite(
     run = _Run(graph, rules, frozenset(protect), most)
     mapping = rebuild(graph, run.builder, step=run.step)
     done = run.builder.finish({name: mapping[node] for name, node in graph.outputs.items()}, doc=graph.doc)
+    # It holds the run: without this all of its nodes would be garbage that only the collector finds.
+    del run.builder
     live = {old: new for old, new in mapping.items() if new in done.operand_table}
     return Rewritten(done, live, tuple(run.firings), run.tried)
 
