@@ -269,8 +269,9 @@ def _extend(table: Table[T], node: Node, items: tuple[T, ...]) -> None:
 
 
 def _tuples(table: Table[T], dead: Iterable[Node]) -> dict[Node, tuple[T, ...]]:
-    shared = {node: tuple(items) for node, items in table.items() if isinstance(items, dict)}
-    return cast("dict[Node, tuple[T, ...]]", _without({**table, **shared}, dead))
+    found = _without(table, dead)
+    found.update({node: tuple(items) for node, items in found.items() if type(items) is dict})
+    return cast("dict[Node, tuple[T, ...]]", found)
 
 
 def _without(table: dict[Node, T], dead: Iterable[Node]) -> dict[Node, T]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property, lru_cache, reduce
 from operator import mul
 from typing import TypeAlias
 
@@ -149,6 +149,7 @@ NOMINAL_SIZE = 256
 """What a named size counts for where costs are compared."""
 
 
+@lru_cache(maxsize=1024)
 def nominal(size: Size) -> int:
     """A size as a number to compare costs by: every named size counts for `NOMINAL_SIZE`.
 
@@ -178,6 +179,8 @@ def at_least(size: Size, bound: int) -> bool | None:
     >>> at_least(n + 1, 1), at_least(n, 1), at_least(0 * n, 1)
     (True, None, False)
     """
+    if isinstance(size, int):
+        return size >= bound
     coefficients = [c for m, c in _terms(size) if m]
     constant = sum(c for m, c in _terms(size) if not m)
     if constant >= bound and all(c >= 0 for c in coefficients):

@@ -115,7 +115,7 @@ class Body:
         self.steps: dict[Node, Body] = {}
         self.in_place: dict[Node, Node] = {}
         self.leaves = frozenset(leaves)
-        self._returned = Counter(graph.outputs.values())
+        self._returned = frozenset(graph.outputs.values())
         self._uses = Counter(chain(graph.outputs.values(), *graph.operand_table.values()))
         self._inline: dict[Node, int] = {}
         self._repeating: set[Node] = set()
@@ -295,6 +295,8 @@ class Body:
     def _value(self, node: Node) -> ast.expr:
         """The NumPy text of a node; an operand that it would repeat is assigned before."""
         value, repeated = self._text(node)
+        if not repeated:
+            return value
         again = [operand for operand in self.graph.operands(node) if self._is_inline(operand, repeated)]
         for operand in again:
             self._name(operand)
@@ -320,7 +322,7 @@ class Body:
             return self._ends.get(node) or self.texts[node], []
         given = [self.texts[operand] for operand in self.graph.operands(node)]
         value = op_text(self.graph, node, given)
-        if self._returned[node] and isinstance(node.type, TensorType) and not node.type.shape and is_array(value):
+        if node in self._returned and isinstance(node.type, TensorType) and not node.type.shape and is_array(value):
             value = subscript(value, ast.Tuple([], ast.Load()))
         return value, shared_parts(value, given)
 
