@@ -6,7 +6,7 @@ adds it up. What reads a sum needs all blocks, and is in a region of a later lev
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
@@ -65,7 +65,10 @@ def schedule(graph: Graph, barred: Collection[Node] = ()) -> Sequence[Node | Reg
     places: dict[tuple[int, Size | None], list[Node]] = {}
     for node in graph.nodes:
         places.setdefault((levels[node], keys.get(node)), []).append(node)
-    found = {place: _region(graph, place[1], nodes) for place, nodes in places.items() if place[1] is not None}
+    returned = frozenset(graph.outputs.values())
+    found = {
+        place: _region(graph, place[1], nodes, returned) for place, nodes in places.items() if place[1] is not None
+    }
     if not any(found.values()):
         return graph.nodes
     order: list[Node | Region] = []
@@ -199,10 +202,9 @@ def _by_demand(graph: Graph, wanted: Sequence[Node], inside: Collection[Node]) -
     return [*done]
 
 
-def _region(graph: Graph, size: Size | None, nodes: Sequence[Node]) -> Region | None:
+def _region(graph: Graph, size: Size, nodes: Sequence[Node], returned: Set[Node]) -> Region | None:
     """The region of some nodes, where it saves arrays."""
-    assert size is not None
-    inside, returned = set(nodes), set(graph.outputs.values())
+    inside = set(nodes)
     sums = {node: None for node in nodes if adds_up(node, size)}
     results = {
         node: None
