@@ -244,8 +244,8 @@ def rebuild(
         builder.place = Place(spans.get(node, ()), scopes.get(node, ()))
         operands = tuple([found for operand in read if (found := mapping.get(operand)) is not None])
         copied = (step(node, operands) if step is not None else None) or _copied(node, operands, builder)
-        if node in names:
-            builder.name(copied, *names[node])
+        if named := names.get(node):
+            builder.name(copied, *named)
         mapping[node] = copied
     builder.place = Place()
     return mapping

@@ -158,14 +158,14 @@ class Body:
         own: dict[Node, str] = {}
         gradients: dict[Node, str] = {}
         for node in self.graph.nodes:
-            if isinstance(self.texts.get(node), ast.Name) or node.op in (OPS["const"], OPS["size"]):
-                continue
             candidates = self.graph.names.get(node, ())
+            if not candidates or isinstance(self.texts.get(node), ast.Name) or node.op in (OPS["const"], OPS["size"]):
+                continue
             users = [name for name in candidates if name in user_names]
             if users:
                 own[node], *also = users
                 self._also[node] = tuple(also)
-            elif candidates:
+            else:
                 gradients[node] = candidates[0]
         named = {node: self.names.take(name) for table in (own, gradients) for node, name in table.items()}
         kept = [n for n in self.graph.nodes if n in keep and n not in named and n not in self.leaves]
