@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from graphc.backends.expression_text import expression_text
@@ -23,13 +23,7 @@ from graphc.size import Size
 from graphc.tensor_type import Shape, product
 
 RUNTIME = "_blockwise"
-"""The function that modules with regions have; it needs `STATE`."""
-STATE = (
-    "# Elements of a block: few enough for the cache, and for memory that is not the system's to give.",
-    "_BLOCK = 16_000",
-    "# Work arrays that no call is using.",
-    "_WORK = {}",
-)
+"""The function that runs over the blocks."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +109,7 @@ def written_region(region: Region, place: Place) -> WrittenRegion:
         _compute(block, node)
     _assign_work(block)
     function = place.names.take("block")
-    arrays = [assignment(name, empty(node.tensor), ()) for node, name in block.arrays.items()]
+    arrays = [replace(assignment(name, empty(node.tensor), ()), node=node) for node, name in block.arrays.items()]
     body: list[Written] = [assignment(text.id, _rows(block, name), ()) for name, text in block.slices.items()]
     numbers = _numbers(block)
     body += [_statement(block, step, numbers) for step in block.steps]

@@ -43,7 +43,7 @@ _FLOATS = (
     "Floats are computed in the widest type among the arrays given, float32 or float64; numbers,",
     "lists and integers adapt. Nothing given is changed, nothing returned shares its memory.",
 )
-_SPEED = "Written for speed: large arrays are computed by blocks of rows, in work arrays that are kept."
+_SPEED = "Written for speed: large arrays are computed by blocks of rows, and in work arrays that are kept."
 
 
 def function_docstring(text: str) -> str:

@@ -10,12 +10,12 @@ from types import ModuleType
 
 from graphc.backends.graph_text import graph_text
 from graphc.backends.numpy_backward import backward_body, backward_function
-from graphc.backends.numpy_blocks import RUNTIME, STATE
 from graphc.backends.numpy_check import MAIN, check_function
 from graphc.backends.numpy_derivatives import DerivativeFunction, derivative_function
 from graphc.backends.numpy_flat import FLAT_NAMES, Residuals, flat_functions
 from graphc.backends.numpy_function import (
     EntryFunction,
+    Results,
     Scope,
     dict_lines,
 )
@@ -36,6 +36,7 @@ from graphc.backends.numpy_runtime import copied_functions, runtime_names
 from graphc.backends.numpy_spelling import Spelling
 from graphc.backends.numpy_statements import Body
 from graphc.backends.numpy_training import TRAINING_NAMES, state_table, training_functions
+from graphc.backends.numpy_work import state_lines
 from graphc.backends.regions import Optimize
 from graphc.collector import collector_paused
 from graphc.diagnostics import Diagnostic
@@ -133,7 +134,7 @@ def emit_module(program: Program) -> str:
         tables += ["", *state_table(program.training)]
     if program.raw.inputs or program.raw.params:
         blocks.append(tables)
-    blocks += [[*STATE]] if any(f"{RUNTIME}(" in line for function in functions for line in function) else []
+    blocks += [state] if (state := state_lines(functions)) else []
     blocks += helpers
     # A saved array is made when the module is loaded, after the function that makes it.
     blocks += [constants] if constants else []
@@ -215,8 +216,15 @@ def _scope(program: Program) -> Scope:
         reserved=frozenset({*runtime_names(), *arrays.values()}),
         user_names=frozenset(_user_names(raw)),
         dtype=str(getattr(types[0], "dtype", "float64")) if types else "float64",
-        blocks=program.optimize == "speed",
+        speed=program.optimize == "speed",
+        rows=_row_sizes(raw),
     )
+
+
+def _row_sizes(raw: Graph) -> frozenset[str]:
+    """The named sizes that are numbers of rows of data: of the first axes of inputs, and of no parameter."""
+    rows = {name for node in raw.inputs for size in node.tensor.shape[:1] for name in size_names(size)}
+    return frozenset(rows.difference(n for node in raw.params for size in node.tensor.shape for n in size_names(size)))
 
 
 def _user_names(raw: Graph) -> Iterator[str]:
@@ -378,7 +386,9 @@ def _gradient_entry(program: Program, scope: Scope, graph: Graph) -> EntryFuncti
     (loss,) = program.losses
     inputs = [str(node.attrs["name"]) for node in program.raw.inputs]
     source = reached(program.raw, [program.raw.outputs[loss]])
-    return EntryFunction(scope, "value_and_grad", graph, inputs, source, forward=[loss])
+    results = Results([{name: f"d_{name}" for name in program.variables}])
+    given = results if {*program.variables} <= program.moved.keys() else None
+    return EntryFunction(scope, "value_and_grad", graph, inputs, source, forward=[loss], results=given)
 
 
 def _loss_and_gradients(program: Program, graph: Graph) -> dict[str, Node]:

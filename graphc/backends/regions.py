@@ -6,24 +6,27 @@ adds it up. What reads a sum needs all blocks, and is in a region of a later lev
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from graphc.graph import Graph, Node
 from graphc.op import OPS
 from graphc.ops.indexing import Slice
-from graphc.size import Size, nominal
-from graphc.tensor_type import TensorType
+from graphc.size import Size, nominal, size_names, substitute
+from graphc.tensor_type import Shape, TensorType
 
+Item = TypeVar("Item")
 Optimize = Literal["readable", "speed"]
 """How modules are written; only those for speed have regions."""
 OPTIMIZE: tuple[Optimize, ...] = ("readable", "speed")
 
 FEWEST = 3
 """Arrays that a region must save: calling a function for each block is not free."""
-SMALL = 2**13
-"""Elements up to which an array of known size stays in the cache by itself."""
+LARGE = 2**17
+"""Elements from which on an array is so large that the cache does not hold what is computed from it."""
+MANY = 2**18
+"""What a named size counts for that is a number of rows: there may be many."""
 
 _ROW_ATTRIBUTES = frozenset({"axis", "keepdims", "ddof"})
 _ADDED = ("sum", "mean")
@@ -51,7 +54,7 @@ class Region:
     sums: tuple[Node, ...]
 
 
-def schedule(graph: Graph, barred: Collection[Node] = ()) -> Sequence[Node | Region]:
+def schedule(graph: Graph, barred: Collection[Node], rows: Collection[str]) -> Sequence[Node | Region]:
     """The nodes of a graph and its regions, each after all that it reads.
 
     Parameters
@@ -59,6 +62,8 @@ def schedule(graph: Graph, barred: Collection[Node] = ()) -> Sequence[Node | Reg
     graph : Graph
     barred : collection of Node
         Nodes that are in no region.
+    rows : collection of str
+        Named sizes that are numbers of rows, and may be large.
     """
     keys = {node: row_size(graph, node) for node in graph.nodes if node not in barred}
     levels = _sunk(graph, keys, _levels(graph, keys))
@@ -67,7 +72,9 @@ def schedule(graph: Graph, barred: Collection[Node] = ()) -> Sequence[Node | Reg
         places.setdefault((levels[node], keys.get(node)), []).append(node)
     returned = frozenset(graph.outputs.values())
     found = {
-        place: _region(graph, place[1], nodes, returned) for place, nodes in places.items() if place[1] is not None
+        place: _region(graph, place[1], nodes, returned, rows)
+        for place, nodes in places.items()
+        if place[1] is not None
     }
     if not any(found.values()):
         return graph.nodes
@@ -76,6 +83,45 @@ def schedule(graph: Graph, barred: Collection[Node] = ()) -> Sequence[Node | Reg
         region = found.get(place)
         order += [region] if region else places[place]
     return order
+
+
+def late(graph: Graph, order: Sequence[Node | Region], last: Collection[Node]) -> Sequence[Node | Region]:
+    """An order in which some nodes, what is made from them, and arithmetic for these alone come after all others."""
+    items = {node: item for item in order for node in (item.nodes if isinstance(item, Region) else (item,))}
+    held: set[Node | Region] = set()
+    for item in order:
+        nodes = item.nodes if isinstance(item, Region) else (item,)
+        if any(node in last or any(items.get(x) in held for x in graph.operands(node)) for node in nodes):
+            held.add(item)
+    for item in reversed(order) if held else ():
+        if isinstance(item, Node) and item.op.elementwise is not None and item not in held:
+            users = [items[user] for user, _ in graph.users(item)]
+            held.update([item] if users and all(user in held for user in users) else ())
+
+    def needs(item: Node | Region) -> list[Node | Region]:
+        nodes = item.nodes if isinstance(item, Region) else (item,)
+        found = dict.fromkeys(items[x] for node in nodes for x in graph.operands(node))
+        return [x for x in found if x in held and x is not item]
+
+    needed = {x for item in held for x in needs(item)}
+    last_items = [item for item in order if item in held and item not in needed]
+    return [*(item for item in order if item not in held), *_by_demand(last_items, needs)]
+
+
+def extent(shape: Shape, rows: Collection[str]) -> int:
+    """The elements of an array of a shape, with numbers for named sizes.
+
+    Examples
+    --------
+    >>> from graphc.size import named_size
+    >>> extent((named_size("N"), 3), ["N"]), extent((10, 3), [])
+    (196608, 30)
+    """
+    total = 1
+    for size in shape:
+        many = {name: MANY for name in size_names(size) if name in rows}
+        total *= nominal(substitute(size, many))
+    return total
 
 
 def adds_up(node: Node, size: Size) -> bool:
@@ -187,14 +233,13 @@ def _ends_before(
     return all(keys.get(user) == key and levels[user] == levels[node] for user, _ in graph.users(operand))
 
 
-def _by_demand(graph: Graph, wanted: Sequence[Node], inside: Collection[Node]) -> list[Node]:
-    """The nodes that some are made from, each right before it is first needed."""
-    done: dict[Node, None] = {}
+def _by_demand(wanted: Iterable[Item], needs: Callable[[Item], Sequence[Item]]) -> list[Item]:
+    """What some items need, directly or not, and they themselves, each right before it is first needed."""
+    done: dict[Item, None] = {}
     for root in wanted:
         stack = [root]
         while stack:
-            node = stack[-1]
-            missing = [x for x in graph.operands(node) if x in inside and x not in done]
+            missing = [x for x in needs(stack[-1]) if x not in done]
             if missing:
                 stack += reversed(missing)
             else:
@@ -202,7 +247,9 @@ def _by_demand(graph: Graph, wanted: Sequence[Node], inside: Collection[Node]) -
     return [*done]
 
 
-def _region(graph: Graph, size: Size, nodes: Sequence[Node], returned: Set[Node]) -> Region | None:
+def _region(
+    graph: Graph, size: Size, nodes: Sequence[Node], returned: Set[Node], rows: Collection[str]
+) -> Region | None:
     """The region of some nodes, where it saves arrays."""
     inside = set(nodes)
     sums = {node: None for node in nodes if adds_up(node, size)}
@@ -215,14 +262,14 @@ def _region(graph: Graph, size: Size, nodes: Sequence[Node], returned: Set[Node]
             or any(user not in inside or not reads_rows(user, node, size) for user, _ in graph.users(node))
         )
     }
-    saved = sum(node.op.flops != 0 and not _is_small(node) for node in nodes) - len(results) - len(sums)
+    saved = sum(node.op.flops != 0 and _is_large(node, rows) for node in nodes) - len(results) - len(sums)
     if saved < FEWEST:
         return None
     wanted = [node for node in nodes if node in results or node in sums]
-    ordered = _by_demand(graph, [*wanted, *nodes], inside)
+    ordered = _by_demand([*wanted, *nodes], lambda node: [x for x in graph.operands(node) if x in inside])
     return Region(size, tuple(ordered), tuple(results), tuple(sums))
 
 
-def _is_small(node: Node) -> bool:
-    size = node.tensor.size
-    return isinstance(size, int) and size <= SMALL
+def _is_large(node: Node, rows: Collection[str]) -> bool:
+    """Whether a node is large, or, where it adds up, what it reads might be."""
+    return extent(node.tensor.shape, rows) >= LARGE
