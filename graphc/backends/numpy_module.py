@@ -102,6 +102,8 @@ class Program:
     optimize: Optimize = "readable"
 
 
+PASSED = ("# Layouts of arguments that fitted, with what their labels stay below.", "_PASSED = {}")
+"""What the entry check remembers."""
 GRAPH = "_GRAPH"
 """The name of the graph's text in modules that carry it."""
 
@@ -133,7 +135,7 @@ def emit_module(program: Program) -> str:
     if program.training:
         tables += ["", *state_table(program.training)]
     if program.raw.inputs or program.raw.params:
-        blocks.append(tables)
+        blocks += [tables, [*PASSED]]
     blocks += [state] if (state := state_lines(functions)) else []
     blocks += helpers
     # A saved array is made when the module is loaded, after the function that makes it.
@@ -222,9 +224,8 @@ def _scope(program: Program) -> Scope:
 
 
 def _row_sizes(raw: Graph) -> frozenset[str]:
-    """The named sizes that are numbers of rows of data: of the first axes of inputs, and of no parameter."""
-    rows = {name for node in raw.inputs for size in node.tensor.shape[:1] for name in size_names(size)}
-    return frozenset(rows.difference(n for node in raw.params for size in node.tensor.shape for n in size_names(size)))
+    """The named sizes that are numbers of rows of data: those of the first axes of inputs."""
+    return frozenset(name for node in raw.inputs for size in node.tensor.shape[:1] for name in size_names(size))
 
 
 def _user_names(raw: Graph) -> Iterator[str]:

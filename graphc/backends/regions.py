@@ -129,11 +129,15 @@ def adds_up(node: Node, size: Size) -> bool:
     return node.op.name in _ADDED and 0 in _axes(node)
 
 
-def reads_rows(node: Node, operand: Node, size: Size) -> bool:
+def reads_rows(graph: Graph, node: Node, operand: Node, size: Size) -> bool:
     """Whether a node of a region reads of an operand the rows that it computes; else it reads all of it."""
     type = operand.type
     if not isinstance(type, TensorType) or not type.shape or type.shape[0] != size:
         return False
+    if node.op is OPS["einsum"]:
+        return _first_label(node) in _labels(graph, node, operand)
+    if node.op is OPS["gather"]:
+        return operand is not graph.operands(node)[0]
     broadcasts = node.op.elementwise is not None or node.op is OPS["broadcast_to"]
     return type.ndim == node.tensor.ndim if broadcasts else True
 
@@ -146,6 +150,10 @@ def row_size(graph: Graph, node: Node) -> Size | None:
         return None
     if node.op.elementwise is not None or node.op is OPS["broadcast_to"]:
         return _leading(node)
+    if node.op is OPS["einsum"]:
+        return _leading(node) if _is_by_rows(graph, node) else None
+    if node.op is OPS["gather"]:
+        return _leading(node) if _takes_rows(graph, node) else None
     size = _leading(operands[0])
     if len(operands) > 1 or node.op.arity is None:
         # Joined along another axis.
@@ -178,6 +186,36 @@ def _keeps_rows(node: Node, operand: Node) -> bool:
     return node.op.apart is not None or node.op.flops == 0
 
 
+def _first_label(node: Node) -> str:
+    """The label of the first axis of a contraction's result."""
+    return str(node.attrs["spec"]).split("->")[1][:1]
+
+
+def _labels(graph: Graph, node: Node, operand: Node) -> str:
+    """The labels of an operand of a contraction, wherever it stands in it."""
+    specs = str(node.attrs["spec"]).split("->")[0].split(",")
+    return "".join(spec for spec, x in zip(specs, graph.operands(node), strict=True) if x is operand)
+
+
+def _is_by_rows(graph: Graph, node: Node) -> bool:
+    """Whether the first axis of a contraction's result is the first of all operands that have it."""
+    label, specs = _first_label(node), str(node.attrs["spec"]).split("->")[0].split(",")
+    first = all(label not in spec[1:] for spec in specs)
+    # What stands in it with and without that axis would be read both by rows and as a whole.
+    mixed = any(
+        label in _labels(graph, node, x) and label not in spec
+        for spec, x in zip(specs, graph.operands(node), strict=True)
+    )
+    return bool(label) and first and not mixed
+
+
+def _takes_rows(graph: Graph, node: Node) -> bool:
+    """Whether one array of indices takes rows of a table, which is another array."""
+    items, (table, *indices) = node.attrs["items"], graph.operands(node)
+    assert isinstance(items, tuple)
+    return items[0] == "tensor" and len(indices) == 1 and bool(indices[0].tensor.shape) and indices[0] is not table
+
+
 def _axes(node: Node) -> tuple[int, ...]:
     axis = node.attrs.get("axis", 0)
     return axis if isinstance(axis, tuple) else (axis,) if isinstance(axis, int) else (0,)
@@ -188,15 +226,17 @@ def _levels(graph: Graph, keys: Mapping[Node, Size | None]) -> dict[Node, int]:
     levels: dict[Node, int] = {}
     for node in graph.nodes:
         key = keys.get(node)
-        levels[node] = max((levels[x] + _waits(node, x, key, keys.get(x)) for x in graph.operands(node)), default=0)
+        levels[node] = max(
+            (levels[x] + _waits(graph, node, x, key, keys.get(x)) for x in graph.operands(node)), default=0
+        )
     return levels
 
 
-def _waits(node: Node, operand: Node, key: Size | None, operand_key: Size | None) -> bool:
+def _waits(graph: Graph, node: Node, operand: Node, key: Size | None, operand_key: Size | None) -> bool:
     """Whether a node has to wait for the end of the loop that an operand is computed in."""
     if operand_key is None:
         return False
-    return key != operand_key or adds_up(operand, operand_key) or not reads_rows(node, operand, operand_key)
+    return key != operand_key or adds_up(operand, operand_key) or not reads_rows(graph, node, operand, operand_key)
 
 
 def _sunk(graph: Graph, keys: Mapping[Node, Size | None], levels: dict[Node, int]) -> dict[Node, int]:
@@ -210,7 +250,7 @@ def _sunk(graph: Graph, keys: Mapping[Node, Size | None], levels: dict[Node, int
         if key is None or node in returned or adds_up(node, key) or not users:
             continue
         level = min(found[user] for user in users)
-        apart = any(keys.get(user) != key or not reads_rows(user, node, key) for user in users)
+        apart = any(keys.get(user) != key or not reads_rows(graph, user, node, key) for user in users)
         if apart or level == found[node]:
             continue
         kept = [
@@ -259,7 +299,7 @@ def _region(
         if node not in sums
         and (
             node in returned
-            or any(user not in inside or not reads_rows(user, node, size) for user, _ in graph.users(node))
+            or any(user not in inside or not reads_rows(graph, user, node, size) for user, _ in graph.users(node))
         )
     }
     saved = sum(node.op.flops != 0 and _is_large(node, rows) for node in nodes) - len(results) - len(sums)
