@@ -280,7 +280,8 @@ def _attributes(op: Op, rest: Sequence[object], arguments: Arguments) -> dict[st
 @cache
 def op_attributes(op: Op) -> Mapping[str, object]:
     """An op's attributes in the order of its signature, with their defaults."""
-    return {p.name: p.default for p in _parameters(op).values() if p.kind is Parameter.KEYWORD_ONLY and p.name != "site"}
+    known = [p for p in _parameters(op).values() if p.kind is Parameter.KEYWORD_ONLY]
+    return {p.name: p.default for p in known if p.name != "site"}
 
 
 @cache
