@@ -60,7 +60,7 @@ def _copied_field(field: object, replacement: Callable[[ast.AST], ast.expr | Non
     return [_copied_field(item, replacement) for item in field] if isinstance(field, list) else field
 
 
-def call(function: str, *operands: object, **keywords: object) -> ast.expr:
+def call(function: str, *operands: object, **keywords: object) -> ast.Call:
     """A call such as ``np.sum(x, axis=0)``; keywords that are None are left out.
 
     Examples
@@ -76,7 +76,6 @@ def call(function: str, *operands: object, **keywords: object) -> ast.expr:
 def method(receiver: ast.expr, name: str, *operands: object, **keywords: object) -> ast.expr:
     """A method call such as ``x.sum(axis=0)``; keywords that are None are left out."""
     called = call("f", *operands, **keywords)
-    assert isinstance(called, ast.Call)
     return ast.Call(ast.Attribute(receiver, name, ast.Load()), called.args, called.keywords)
 
 

@@ -138,8 +138,10 @@ def substitute(size: Size, values: Mapping[str, Size]) -> Size:
     >>> substitute(named_size("N") * 2 + 1, {"N": 3})
     7
     """
+    if isinstance(size, int):
+        return size
     total: Size = 0
-    for monomial, coefficient in _terms(size):
+    for monomial, coefficient in size.terms:
         factors = [_atom_value(atom, values) for atom, power in monomial for _ in range(power)]
         total = total + reduce(mul, factors, coefficient)
     return total
@@ -272,7 +274,7 @@ def _atom_names(atom: Atom) -> Iterator[str]:
 
 def _atom_value(atom: Atom, values: Mapping[str, Size]) -> Size:
     if isinstance(atom, str):
-        return values.get(atom, named_size(atom))
+        return values[atom] if atom in values else named_size(atom)
     return divide(substitute(atom.numerator, values), substitute(atom.denominator, values))
 
 

@@ -6,6 +6,8 @@ import ast
 
 import numpy as np
 
+from graphc.numpy_text import call
+
 _OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "np.add",
     ast.Sub: "np.subtract",
@@ -41,15 +43,15 @@ def as_ufunc(value: ast.expr) -> ast.Call | None:
     """
     match value:
         case ast.BinOp(left, ast.Pow(), ast.Constant(exponent)):
-            return _call(_POWERS[exponent], left) if exponent in _POWERS else None
+            return call(_POWERS[exponent], left) if exponent in _POWERS else None
         case ast.BinOp(left, ast.Pow(), right):
-            return _call("np.power", left, right)
+            return call("np.power", left, right)
         case ast.BinOp(left, operator, right) if type(operator) in _OPERATORS:
-            return _call(_OPERATORS[type(operator)], left, right)
+            return call(_OPERATORS[type(operator)], left, right)
         case ast.UnaryOp(operator, operand) if type(operator) in _OPERATORS:
-            return _call(_OPERATORS[type(operator)], operand)
+            return call(_OPERATORS[type(operator)], operand)
         case ast.Compare(left, [operator], [right]) if type(operator) in _OPERATORS:
-            return _call(_OPERATORS[type(operator)], left, right)
+            return call(_OPERATORS[type(operator)], left, right)
         case ast.Call(ast.Attribute(ast.Name("np"), name), _, []) if isinstance(getattr(np, name, None), np.ufunc):
             return value
     return None
@@ -91,7 +93,3 @@ def _name(value: ast.expr) -> str:
         case ast.Call(ast.Attribute(ast.Name("np"), name)):
             return name
     return ""
-
-
-def _call(function: str, *operands: ast.expr) -> ast.Call:
-    return ast.Call(ast.parse(function, mode="eval").body, [*operands], [])
