@@ -139,6 +139,9 @@ _OPTIMIZE = click.option(
     show_default=True,
     help="What to write for; speed computes long chains on large arrays by blocks of rows.",
 )
+_REASSOCIATE = click.option(
+    "--reassociate", is_flag=True, help="Regroup sums and products, also where that may lose digits to cancellation."
+)
 _LR = click.option("--lr", metavar="RATE", help='Its learning rate: 1e-3, "0.1 * cosine_decay(step, 1000)".')
 _AT = click.option("--at", "at", metavar="VALUES", multiple=True, help="x=2,y=[1,2,3], or a file of arrays: data.npz.")
 _TARGET = _options(_LOSS, _WRT, _FORWARD, _TRAINING, _CONVENTIONS)
@@ -228,6 +231,7 @@ def _check_module(file: str, source: str | None, output_format: str) -> int:
 @_OF
 @_SIZE
 @_OPTIMIZE
+@_REASSOCIATE
 @_OPTIMIZER
 @_LR
 @click.option("-o", "--output", metavar="OUT.py", default="-", show_default=True, help="Where to write the module.")
@@ -268,6 +272,7 @@ def compile_(
 @click.option("--joint", "graph", flag_value="joint", help="The model and its gradient, before any rewriting.")
 @click.option("--compiled", "graph", flag_value="compiled", help="What the value and the gradient are emitted from.")
 @click.option("--rewrites", is_flag=True, help="The rules that fired, where, and where the plain form fails; guards.")
+@_REASSOCIATE
 @click.option("--maths", is_flag=True, help="The derivation of the gradient, the chain rule step by step.")
 @click.option("--simplified", is_flag=True, help="With --maths: what comes out in the end, as the module computes it.")
 @click.option("--latex", is_flag=True, help="With --maths: as LaTeX.")
@@ -448,6 +453,7 @@ def _depth(context: click.Context, option: click.Parameter, text: str | None) ->
     help="Wires with numbers, or boxes.  [default: wire for scalars, block for tensors]",
 )
 @click.option("--theme", type=click.Choice(["light", "dark", "print", "lecture"]), default="light", show_default=True)
+@_REASSOCIATE
 @_AT
 @click.option(
     "--step",

@@ -83,6 +83,8 @@ class Program:
         One step, for ``train_step``.
     optimize : {"readable", "speed"}
         Whether functions compute by blocks of rows where that is quicker.
+    reassociate : bool
+        Whether sums and products are regrouped where that may lose digits; the docstring says so.
     """
 
     name: str
@@ -100,6 +102,7 @@ class Program:
     moved: Mapping[str, Node] = field(default_factory=dict)
     training: TrainingStep | None = None
     optimize: Optimize = "readable"
+    reassociate: bool = False
 
 
 PASSED = ("# Layouts of arguments that fitted, with what their labels stay below.", "_PASSED = {}")
@@ -143,7 +146,8 @@ def emit_module(program: Program) -> str:
     blocks += [[f"{GRAPH} = {literal_text(graph_text(program.raw))}"]] if "graph" in program.extras else []
     blocks += [MAIN] if "check" in program.extras else []
     conventions = conventions_of(program.raw, program.losses, program.variables, program.conventions)
-    doc = module_docstring(program.raw, program.provenance, conventions, _lacking(program), program.optimize)
+    styles = (program.optimize, program.reassociate)
+    doc = module_docstring(program.raw, program.provenance, conventions, _lacking(program), *styles)
     standard = ["import base64"] if any("base64." in line for block in blocks for line in block) else []
     standard += ["from typing import NamedTuple"] if outputs else []
     imports = [*standard, *([""] if standard else []), "import numpy as np"]

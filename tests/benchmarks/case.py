@@ -45,6 +45,8 @@ class Case:
         The float type of the arrays, for which the module is generated.
     target : (float, str), optional
         What is aimed at for graphc: a ratio, and whose time it is of.
+    reassociated : (float, str), optional
+        The same for the module for speed with ``reassociate``, which takes part only where there is such an aim.
     optimizer : str
         Where not empty, a step of training is measured in place of the loss and its gradient.
     """
@@ -57,6 +59,7 @@ class Case:
     products: Callable[[Arrays, Arrays], Call] | None = None
     dtype: Literal["float32", "float64"] = "float64"
     target: tuple[float, str] | None = None
+    reassociated: tuple[float, str] | None = None
     optimizer: str = ""
 
     def drawn(self) -> tuple[Arrays, Arrays]:

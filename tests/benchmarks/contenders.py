@@ -35,10 +35,11 @@ class Contender:
     exact: bool = True
 
 
-def _module(case: Case, folder: str, optimize: Optimize) -> ModuleType:
+def _module(case: Case, folder: str, optimize: Optimize, reassociate: bool) -> ModuleType:
     """The generated module, imported from a file as its users do."""
     path = Path(folder) / "generated.py"
-    graphc.compile(case.model, dtype=case.dtype, optimizer=case.optimizer or None, optimize=optimize).write(path)
+    compiled = partial(graphc.compile, optimize=optimize, reassociate=reassociate)
+    compiled(case.model, dtype=case.dtype, optimizer=case.optimizer or None).write(path)
     spec = util.spec_from_file_location("generated", path)
     assert spec is not None and spec.loader is not None
     module = util.module_from_spec(spec)
@@ -46,9 +47,11 @@ def _module(case: Case, folder: str, optimize: Optimize) -> ModuleType:
     return module
 
 
-def _generated(case: Case, variables: Arrays, data: Arrays, optimize: Optimize = "readable") -> Call:
+def _generated(
+    case: Case, variables: Arrays, data: Arrays, optimize: Optimize = "readable", reassociate: bool = False
+) -> Call:
     with tempfile.TemporaryDirectory() as folder:
-        module = _module(case, folder, optimize)
+        module = _module(case, folder, optimize, reassociate)
     if not hasattr(module, "init_params"):
         return lambda: module.value_and_grad(**variables, **data)  # type: ignore[no-any-return]
     if not case.optimizer:
@@ -69,6 +72,7 @@ def _products(case: Case, variables: Arrays, data: Arrays) -> Call:
 CONTENDERS: Mapping[str, Contender] = {
     "graphc": Contender(_generated),
     "graphc for speed": Contender(partial(_generated, optimize="speed")),
+    "graphc reassociated": Contender(partial(_generated, optimize="speed", reassociate=True)),
     "numpy": Contender(lambda case, variables, data: case.by_hand(variables, data)),
     "products": Contender(_products, exact=False),
     "jax": Contender(frameworks.jax_call, "jax"),
@@ -82,6 +86,8 @@ CONTENDERS: Mapping[str, Contender] = {
 def takes_part(name: str, case: Case) -> bool:
     """Whether a contender can compute a case here."""
     if name == "products" and case.products is None:
+        return False
+    if name == "graphc reassociated" and case.reassociated is None:
         return False
     if name == "autograd" and case.optimizer:
         return False
