@@ -5,6 +5,7 @@ What a compilation leaves behind is let go at once: what only the collector find
 
 from __future__ import annotations
 
+import ast
 import gc
 from cProfile import Profile
 from functools import cache
@@ -16,7 +17,7 @@ from graphc.autodiff import differentiate
 from graphc.backends.regions import Optimize
 from graphc.builder import Builder
 from graphc.collector import collector_paused
-from graphc.graph import Graph
+from graphc.graph import Graph, Node
 from graphc.ops import OPS
 from graphc.partition import partition
 from graphc.rewrite.engine import rewrite
@@ -63,11 +64,14 @@ def test_the_cost_of_a_node_does_not_depend_on_the_others(nodes: int) -> None:
 
 @pytest.mark.parametrize("optimize", ["readable", "speed"])
 def test_no_node_is_left_for_the_collector(optimize: Optimize) -> None:
-    def garbage(layers: int) -> int:
-        gc.collect()
-        with collector_paused():
-            assert graphc.compile(deep_network(layers), optimize=optimize).source_text
-            return gc.collect()
-
-    garbage(2)  # what is imported and cached at first need
-    assert garbage(20) == pytest.approx(garbage(10), abs=5)
+    gc.collect()
+    with collector_paused():
+        assert graphc.compile(deep_network(10), optimize=optimize).source_text
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            gc.collect()
+            found = [thing for thing in gc.garbage if isinstance(thing, (Node, ast.AST))]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+    assert found == []
