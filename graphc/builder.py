@@ -244,8 +244,8 @@ def rebuild(
         builder.place = Place(spans.get(node, ()), scopes.get(node, ()))
         operands = tuple([found for operand in read if (found := mapping.get(operand)) is not None])
         copied = (step(node, operands) if step is not None else None) or _copied(node, operands, builder)
-        if node in names:
-            builder.name(copied, *names[node])
+        if named := names.get(node):
+            builder.name(copied, *named)
         mapping[node] = copied
     builder.place = Place()
     return mapping
@@ -269,8 +269,9 @@ def _extend(table: Table[T], node: Node, items: tuple[T, ...]) -> None:
 
 
 def _tuples(table: Table[T], dead: Iterable[Node]) -> dict[Node, tuple[T, ...]]:
-    shared = {node: tuple(items) for node, items in table.items() if isinstance(items, dict)}
-    return cast("dict[Node, tuple[T, ...]]", _without({**table, **shared}, dead))
+    found = _without(table, dead)
+    found.update({node: tuple(items) for node, items in found.items() if type(items) is dict})
+    return cast("dict[Node, tuple[T, ...]]", found)
 
 
 def _without(table: dict[Node, T], dead: Iterable[Node]) -> dict[Node, T]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 
 from graphc.graph import Node
 from graphc.op import OPS, Need
@@ -17,6 +18,8 @@ MAX_DEPTH = 6
 
 _GROWING = ("add", "mul", "div")
 """Of positive operands, positive."""
+_ARITHMETIC = ("add", "sub", "mul", "neg", "cast", "where")
+"""Of finite operands, finite."""
 
 
 @dataclass
@@ -24,22 +27,24 @@ class Finiteness:
     """Answers for the nodes of one builder, each found once."""
 
     operands: Callable[[Node], Sequence[Node]]
-    _found: dict[Node, bool] = field(default_factory=dict)
+    _failing: dict[Node, bool] = field(default_factory=dict)
+    _finite: dict[Node, bool] = field(default_factory=dict)
 
     def may_fail(self, node: Node) -> bool:
         """Whether a node, or one that it is computed from, may be infinite or NaN."""
-        stack = [node]
-        while stack:
-            last = stack[-1]
-            waiting = [] if last in self._found else [o for o in self.operands(last) if o not in self._found]
-            if waiting and not self._settled(last):
-                stack.extend(waiting)
-                continue
-            stack.pop()
-            if last not in self._found:
-                failing = any(self._found[o] for o in self.operands(last)) if not self._settled(last) else False
-                self._found[last] = failing or self._has_pole(last)
-        return self._found[node]
+
+        def needed(last: Node) -> Sequence[Node]:
+            return () if self._settled(last) else self.operands(last)
+
+        return _answered(self._failing, node, needed, lambda last, below: any(below) or self._has_pole(last))
+
+    def is_finite(self, node: Node) -> bool:
+        """Whether a node is finite on every input, inputs that are not among them: made of numbers and masks."""
+
+        def needed(last: Node) -> Sequence[Node]:
+            return self.operands(last) if last.op.name in _ARITHMETIC and last.tensor.dtype != "bool" else ()
+
+        return _answered(self._finite, node, needed, lambda last, below: all(below) if below else _is_given(last))
 
     def _settled(self, node: Node) -> bool:
         """Whether no operand matters: masks and integers are numbers."""
@@ -92,6 +97,33 @@ class Finiteness:
         if node.op.name in _GROWING or (node.op.linear and node.op.elementwise is None):
             return all(self._nonnegative(o, depth - 1) for o in operands)
         return False
+
+
+def _answered(
+    found: dict[Node, bool],
+    node: Node,
+    needed: Callable[[Node], Sequence[Node]],
+    answer: Callable[[Node, list[bool]], bool],
+) -> bool:
+    """What is found of a node, from what is found of those that it needs; each node is asked about once."""
+    stack = [node]
+    while stack:
+        last = stack[-1]
+        below = needed(last)
+        waiting = [] if last in found else [operand for operand in below if operand not in found]
+        if waiting:
+            stack.extend(waiting)
+            continue
+        stack.pop()
+        if last not in found:
+            found[last] = answer(last, [found[operand] for operand in below])
+    return found[node]
+
+
+def _is_given(node: Node) -> bool:
+    """Whether a node is a mask, or a number that is finite."""
+    number = _number(node)
+    return node.tensor.dtype == "bool" or (number is not None and isfinite(number))
 
 
 def _moves(node: Node) -> bool:

@@ -38,9 +38,6 @@ class Node:
     attrs: Mapping[str, object]
     type: Type
 
-    def __hash__(self) -> int:
-        return self.serial
-
     def __repr__(self) -> str:
         return f"%{self.serial} {self.op.name}: {self.type}"
 

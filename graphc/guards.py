@@ -6,7 +6,6 @@ the partials below are: the engine selects instead of multiplying.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from typing import NamedTuple
@@ -37,8 +36,6 @@ UNKNOWN: Guard = (Choice(None),)
 ZEROS: Guard = (Choice(None, loose=True),)
 MAX_CHOICES = 8
 """How many choices a guard remembers, the last ones: fewer guard more than needed, which is never wrong."""
-
-_ARITHMETIC = ("add", "sub", "mul", "neg", "cast", "where")
 
 
 def chosen(guard: Guard, condition: Node, holds: bool) -> Guard:
@@ -167,11 +164,11 @@ def multiplied(
     A mask among the operands is one that the model multiplies by, and there 0 times infinity is what it says.
     """
     given = isinstance(factor, Value) and any(factor.node is operand.node for operand in operands)
-    sent, mask = scaled(ct, factor), None if given else mask_of(factor)
+    sent, mask = scaled(ct, factor), None if given else mask_of(finite, factor)
     below = guard if mask is None else masked(guard, mask.node)
     if mask is not None and finite.may_fail(ct.node):
         sent = OPS["where"](mask, ct if mask is factor else sent, 0)
-    if isinstance(factor, Value) and not is_finite(factor):
+    if isinstance(factor, Value) and not finite.is_finite(factor.node):
         sent = guarded(guard, ct, sent, loose=finite.may_fail(factor.node))
     return sent, below
 
@@ -183,22 +180,7 @@ def scaled(ct: Value, factor: Operand) -> Value:
     return ct * factor
 
 
-def is_finite(factor: Operand) -> bool:
-    """Whether a partial is finite on every input: made of numbers and masks."""
-    if not isinstance(factor, Value):
-        return not isinstance(factor, float) or math.isfinite(factor)
-    stack = [factor.node]
-    while stack:
-        node = stack.pop()
-        if node.tensor.dtype == "bool" or _is_finite_number(node):
-            continue
-        if node.op.name not in _ARITHMETIC:
-            return False
-        stack.extend(factor.builder.operands(node))
-    return True
-
-
-def mask_of(factor: Operand) -> Value | None:
+def mask_of(finite: Finiteness, factor: Operand) -> Value | None:
     """Where a partial that is a mask, or made of masks, differs from zero; None when it is none.
 
     The sign of abs is none: it is zero at one point only, where the derivative of log(abs(x)) is infinite.
@@ -207,12 +189,7 @@ def mask_of(factor: Operand) -> Value | None:
         return None
     if factor.type.dtype == "bool":
         return factor
-    return OPS["not_equal"](factor, 0) if is_finite(factor) else None
-
-
-def _is_finite_number(node: Node) -> bool:
-    value = node.attrs.get("value")
-    return node.op.name == "const" and isinstance(value, (int, float)) and math.isfinite(value)
+    return OPS["not_equal"](factor, 0) if finite.is_finite(factor.node) else None
 
 
 def _condition(choice: Choice, ct: Value) -> Value:

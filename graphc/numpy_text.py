@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 from functools import cache, reduce
+from typing import TypeVar, cast
 
 from graphc.size import Quotient, SizeExpr
 
@@ -35,37 +36,31 @@ def _template(text: str) -> ast.expr:
 
 def with_names(value: ast.expr, names: Mapping[str, ast.expr]) -> ast.expr:
     """A copy of an expression with variables replaced by expressions."""
-
-    def visit(part: ast.AST) -> ast.AST:
-        return names.get(part.id, part) if isinstance(part, ast.Name) else _rebuilt(part, visit)
-
-    found = visit(value)
-    assert isinstance(found, ast.expr)
-    return found
+    return _copied(value, lambda part: names.get(part.id, part) if isinstance(part, ast.Name) else None)
 
 
 def with_part(value: ast.expr, part: ast.expr, replacement: ast.expr) -> ast.expr:
     """A copy of an expression in which another stands wherever a part of it, that very object, stood."""
-
-    def visit(inner: ast.AST) -> ast.AST:
-        return replacement if inner is part else _rebuilt(inner, visit)
-
-    found = visit(value)
-    assert isinstance(found, ast.expr)
-    return found
+    return _copied(value, lambda inner: replacement if inner is part else None)
 
 
-def _rebuilt(part: ast.AST, visit: Callable[[ast.AST], ast.AST]) -> ast.AST:
-    return type(part)(*[_visited(getattr(part, name), visit) for name in part._fields])
+Part = TypeVar("Part", bound=ast.AST)
 
 
-def _visited(field: object, visit: Callable[[ast.AST], ast.AST]) -> object:
+def _copied(part: Part, replacement: Callable[[ast.AST], ast.expr | None]) -> Part:
+    found = replacement(part)
+    if found is not None:
+        return cast(Part, found)
+    return type(part)(*[_copied_field(getattr(part, name), replacement) for name in part._fields])
+
+
+def _copied_field(field: object, replacement: Callable[[ast.AST], ast.expr | None]) -> object:
     if isinstance(field, ast.AST):
-        return visit(field) if field._fields else field
-    return [_visited(item, visit) for item in field] if isinstance(field, list) else field
+        return _copied(field, replacement) if field._fields else field
+    return [_copied_field(item, replacement) for item in field] if isinstance(field, list) else field
 
 
-def call(function: str, *operands: object, **keywords: object) -> ast.expr:
+def call(function: str, *operands: object, **keywords: object) -> ast.Call:
     """A call such as ``np.sum(x, axis=0)``; keywords that are None are left out.
 
     Examples
@@ -81,7 +76,6 @@ def call(function: str, *operands: object, **keywords: object) -> ast.expr:
 def method(receiver: ast.expr, name: str, *operands: object, **keywords: object) -> ast.expr:
     """A method call such as ``x.sum(axis=0)``; keywords that are None are left out."""
     called = call("f", *operands, **keywords)
-    assert isinstance(called, ast.Call)
     return ast.Call(ast.Attribute(receiver, name, ast.Load()), called.args, called.keywords)
 
 

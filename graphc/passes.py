@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graphc.autodiff import apart, backpropagate, check_dependence, differentiate
 from graphc.builder import Builder, rebuild
@@ -88,8 +88,9 @@ def run_pipeline(
     split = partition(whole, list(raw.outputs), seeds)
     value_and_grad, more = None, Counter[Firing]()
     if len(losses) == 1 and not raw.outputs[losses[0]].tensor.shape:
-        seeded = _seeded(joint.graph, joint.seeds[losses[0]], [losses[0], *joint.gradients.values()])
-        value_and_grad, again = simplify(seeded, reassociate=reassociate)
+        ones = seeded(joint.graph, joint.seeds[losses[0]])
+        wanted = {name: ones.outputs[name] for name in [losses[0], *joint.gradients.values()]}
+        value_and_grad, again = simplify(extract(ones, wanted), reassociate=reassociate)
         more = Counter(again) - Counter(fired)
     found = (*firings, *joint.guarded, *fired)
     return Compiled(singles, split, value_and_grad, found, joint.zero, seeded=tuple(more.elements()))
@@ -204,20 +205,17 @@ def _written_out(attr: object, conventions: Conventions) -> object:
     return expand_gradients(attr, conventions=conventions)[0] if isinstance(attr, Graph) else attr
 
 
-def _seeded(graph: Graph, seed: Node, outputs: Sequence[str]) -> Graph:
-    """The joint graph with the cotangent of its loss set to 1."""
-    builder = Builder(intern=True)
-    mapping = rebuild_seeded(graph, builder, seed)
-    return builder.finish({name: mapping[graph.outputs[name]] for name in outputs}, doc=graph.doc)
-
-
-def rebuild_seeded(graph: Graph, builder: Builder, seed: Node) -> dict[Node, Node]:
-    """Copy a joint graph into a builder, with the cotangent of its loss set to 1."""
-
-    def step(node: Node, operands: tuple[Node, ...]) -> Node | None:
-        return builder.constant(1.0, node.tensor.dtype).node if node is seed else None
-
-    mapping = rebuild(graph, builder, step=step)
-    # The constant is no longer what the cotangent was called.
-    builder.names.pop(mapping[seed], None)
-    return mapping
+def seeded(graph: Graph, seed: Node) -> Graph:
+    """A joint graph with the cotangent of its loss set to 1; the number has no name of its own."""
+    one = replace(Builder().constant(1.0, seed.tensor.dtype).node, serial=seed.serial)
+    place = {seed: one}
+    return replace(
+        graph,
+        operand_table={
+            place.get(node, node): tuple([place.get(operand, operand) for operand in operands])
+            for node, operands in graph.operand_table.items()
+        },
+        inputs=tuple(node for node in graph.inputs if node is not seed),
+        outputs={name: place.get(node, node) for name, node in graph.outputs.items()},
+        names={node: names for node, names in graph.names.items() if node is not seed},
+    )

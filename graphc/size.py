@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property, lru_cache, reduce
 from operator import mul
 from typing import TypeAlias
 
@@ -138,8 +138,10 @@ def substitute(size: Size, values: Mapping[str, Size]) -> Size:
     >>> substitute(named_size("N") * 2 + 1, {"N": 3})
     7
     """
+    if isinstance(size, int):
+        return size
     total: Size = 0
-    for monomial, coefficient in _terms(size):
+    for monomial, coefficient in size.terms:
         factors = [_atom_value(atom, values) for atom, power in monomial for _ in range(power)]
         total = total + reduce(mul, factors, coefficient)
     return total
@@ -149,6 +151,7 @@ NOMINAL_SIZE = 256
 """What a named size counts for where costs are compared."""
 
 
+@lru_cache(maxsize=1024)
 def nominal(size: Size) -> int:
     """A size as a number to compare costs by: every named size counts for `NOMINAL_SIZE`.
 
@@ -178,6 +181,8 @@ def at_least(size: Size, bound: int) -> bool | None:
     >>> at_least(n + 1, 1), at_least(n, 1), at_least(0 * n, 1)
     (True, None, False)
     """
+    if isinstance(size, int):
+        return size >= bound
     coefficients = [c for m, c in _terms(size) if m]
     constant = sum(c for m, c in _terms(size) if not m)
     if constant >= bound and all(c >= 0 for c in coefficients):
@@ -269,7 +274,7 @@ def _atom_names(atom: Atom) -> Iterator[str]:
 
 def _atom_value(atom: Atom, values: Mapping[str, Size]) -> Size:
     if isinstance(atom, str):
-        return values.get(atom, named_size(atom))
+        return values[atom] if atom in values else named_size(atom)
     return divide(substitute(atom.numerator, values), substitute(atom.denominator, values))
 
 

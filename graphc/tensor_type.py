@@ -156,6 +156,8 @@ def broadcast_shapes(shapes: Sequence[Shape]) -> Shape:
     TypeRuleError
         GC202 when two sizes of an axis differ, or are not known to be equal.
     """
+    if shapes and shapes.count(shapes[0]) == len(shapes):
+        return shapes[0]
     result: list[Size] = [1] * max(map(len, shapes), default=0)
     chosen = [0] * len(result)
     for position, shape in enumerate(shapes):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from graphc.autodiff import differentiate
-from graphc.builder import Builder
+from graphc.builder import Builder, rebuild
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.frontends.text import run_statements
@@ -19,7 +19,7 @@ from graphc.frontends.values import describe
 from graphc.graph import Graph, Node
 from graphc.op import Conventions
 from graphc.optimizer import Optimizer
-from graphc.passes import expand_gradients, rebuild_seeded, simplify, stabilise
+from graphc.passes import expand_gradients, seeded, simplify, stabilise
 from graphc.source import Source, Span
 from graphc.tensor_type import DType, TensorType
 from graphc.update_text import STEPS, named_parameters, update_text
@@ -99,8 +99,9 @@ def training_step(
         )
     stabilised, variables, _ = stabilise(raw, variables, conventions, reassociate=reassociate)
     joint = differentiate(stabilised, [loss], variables, check=False, conventions=conventions)
+    graph = seeded(joint.graph, joint.seeds[loss])
     builder = Builder(float_dtype=dtype)
-    mapping = rebuild_seeded(joint.graph, builder, joint.seeds[loss])
+    mapping = rebuild(graph, builder)
     parameters = named_parameters(optimizer, variables)
     like = {entry: p.name for p in parameters for entry in p.slots}
     averages = {entry: p.name for p in parameters for entry in p.averages}
@@ -110,7 +111,7 @@ def training_step(
     values: dict[str, object] = {STEPS: entries[STEPS]}
     for p in parameters:
         values[p.local] = builder.value(mapping[joint.nodes[variables[p.name]]])
-        values[p.gradient] = builder.value(mapping[joint.graph.outputs[joint.gradients[p.name]]])
+        values[p.gradient] = builder.value(mapping[graph.outputs[joint.gradients[p.name]]])
         values |= {local: entries[entry] for entry, local in (p.slots | p.averages).items()}
     _check_options(optimizer, dtype)
     source = Source("optimizer", update_text(optimizer, parameters))
@@ -120,7 +121,7 @@ def training_step(
     for p in parameters:
         params[p.name], *remembered = (_node(named[result], variables[p.name].tensor) for result in p.results)
         updated |= dict(zip((*p.slots, *p.averages), remembered, strict=True))
-    outputs = {loss: mapping[joint.graph.outputs[loss]]}
+    outputs = {loss: mapping[graph.outputs[loss]]}
     outputs |= {f"param {name}": node for name, node in params.items()}
     outputs |= {f"new {entry}": node for entry, node in updated.items()}
     whole, _, _ = expand_gradients(builder.finish(outputs, doc=raw.doc), conventions=conventions)

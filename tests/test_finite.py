@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from graphc.builder import Builder
 from graphc.finite import Finiteness
 from graphc.frontends.text import parse_model
+from graphc.graph import Node
 from graphc.op import Need, Op
 from graphc.ops import OPS
 from graphc.source import Source
@@ -117,3 +119,20 @@ def test_long_chains_are_no_recursion() -> None:
     for _ in range(5000):
         x = x + x / (x + x)
     assert Finiteness(builder.operands).may_fail(x.node)
+
+
+def test_a_mask_that_doubles_again_and_again_is_looked_at_once() -> None:
+    builder = Builder()
+    mask = OPS["cast"](builder.input("x", TensorType("float64")) > 0, dtype="float64")
+    for _ in range(5000):
+        mask = mask + mask
+    asked: list[Node] = []
+
+    def operands(node: Node) -> tuple[Node, ...]:
+        asked.append(node)
+        return builder.operands(node)
+
+    finite = Finiteness(operands)
+    assert finite.is_finite(mask.node) and finite.is_finite((mask + 1.0).node)
+    assert not finite.is_finite((mask + math.inf).node)
+    assert len(asked) < 20_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection
-from functools import partial
 
 from graphc.backends.expression_text import expression_text
 from graphc.backends.numpy_sizes import place_text
@@ -17,10 +16,9 @@ from graphc.tensor_type import TensorType
 
 def op_text(graph: Graph, node: Node, given: list[ast.expr]) -> ast.expr:
     """The NumPy text of a node, from those of its operands."""
-    operands = graph.operands(node)
-    value = _filled(node, operands, given, place_text(next(iter(graph.spans.get(node, ())), None)))
-    if node.op.elementwise is not None and node.tensor.is_float and all(map(is_literal, given)):
-        return _of_numbers(node, operands, given, value)
+    value = _filled(graph, node, given)
+    if node.op.elementwise is not None and all(map(is_literal, given)) and node.tensor.is_float:
+        return _of_numbers(graph, node, given, value)
     return value
 
 
@@ -51,7 +49,7 @@ def shared_parts(value: ast.expr, known: Collection[ast.expr] = ()) -> list[ast.
                 found[key] = part
             continue
         seen.add(key)
-        for child in () if key in inside else map(partial(getattr, part), part._fields):
+        for child in () if key in inside else vars(part).values():
             if type(child) in _COMPOUND:
                 stack.append(child)
             elif type(child) is list:
@@ -63,21 +61,23 @@ _COMPUTING = frozenset([ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Cal
 _COMPOUND = _COMPUTING | {ast.Attribute, ast.Tuple, ast.List, ast.Slice, ast.keyword}
 
 
-def _filled(node: Node, operands: tuple[Node, ...], given: list[ast.expr], place: str = "") -> ast.expr:
+def _filled(graph: Graph, node: Node, given: list[ast.expr]) -> ast.expr:
     if isinstance(node.op.numpy, str):
         return fill(node.op.numpy, dict(zip(("x", "y", "z"), given, strict=False)))
-    return node.op.numpy(OpCall(node.type, tuple(operand.type for operand in operands), place), *given, **node.attrs)
+    types = tuple([operand.type for operand in graph.operands(node)])
+    place = place_text(next(iter(graph.spans.get(node, ())), None))
+    return node.op.numpy(OpCall(node.type, types, place), *given, **node.attrs)
 
 
-def _of_numbers(node: Node, operands: tuple[Node, ...], given: list[ast.expr], value: ast.expr) -> ast.expr:
+def _of_numbers(graph: Graph, node: Node, given: list[ast.expr], value: ast.expr) -> ast.expr:
     """An elementwise op of Python numbers and sizes only, which alone would become float64 or raise."""
     if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Div) and not _is_nonzero(value.right):
         return call("np.divide", value.left, value.right, dtype=float_dtype())
     if is_literal(value) and not any(isinstance(part, _RAISING) for part in ast.walk(value)):
         return value
-    position = next((p for p, operand in enumerate(operands) if _is_float(operand)), 0)
+    position = next((p for p, operand in enumerate(graph.operands(node)) if _is_float(operand)), 0)
     strong = [float_scalar(x) if p == position else x for p, x in enumerate(given)]
-    return _filled(node, operands, strong)
+    return _filled(graph, node, strong)
 
 
 _RAISING = (ast.Pow, ast.FloorDiv, ast.Mod)

@@ -13,6 +13,7 @@ import numpy as np
 
 from graphc.backends.expression_text import expression_text
 from graphc.graph import Node
+from graphc.numpy_text import call
 from graphc.op import OPS
 from graphc.size import nominal
 from graphc.tensor_type import TensorType
@@ -81,12 +82,12 @@ def update(value: ast.expr, part: ast.expr, target: str, *, same_shape: bool) ->
         if value.right is part and isinstance(value.op, (ast.Add, ast.Mult)):
             return Update(operator, value.left, saves=not same_shape or isinstance(part, ast.Name))
         if value.right is part:
-            return Update("", _call(function, [value.left, array], target), saves=True)
+            return Update("", call(function, value.left, array, out=array), saves=True)
     if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub) and value.operand is part:
-        return Update("", _call("np.negative", [array], target), saves=True)
+        return Update("", call("np.negative", array, out=array), saves=True)
     if isinstance(value, ast.Call) and any(argument is part for argument in value.args) and _takes_out(value):
         arguments = [array if argument is part else argument for argument in value.args]
-        return Update("", ast.Call(value.func, arguments, [_out(target)]), saves=True)
+        return Update("", ast.Call(value.func, arguments, [ast.keyword("out", array)]), saves=True)
     return None
 
 
@@ -94,12 +95,3 @@ def _takes_out(value: ast.Call) -> bool:
     """Whether a call is one of NumPy's elementwise functions, and nothing else is said in it."""
     name = expression_text(value.func)
     return not value.keywords and name.startswith("np.") and isinstance(getattr(np, name[3:], None), np.ufunc)
-
-
-def _call(function: str, arguments: list[ast.expr], target: str) -> ast.expr:
-    name = ast.parse(function, mode="eval").body
-    return ast.Call(name, arguments, [_out(target)])
-
-
-def _out(target: str) -> ast.keyword:
-    return ast.keyword("out", ast.Name(target, ast.Load()))

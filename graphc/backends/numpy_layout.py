@@ -29,7 +29,10 @@ def quoted(text: str) -> str:
     >>> print(quoted('a "b"'))
     "a \\"b\\""
     """
-    return json.dumps(text, ensure_ascii=False)
+    return _ENCODER.encode(text)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 def printable(text: str) -> str:

@@ -35,7 +35,7 @@ def runtime_names() -> tuple[str, ...]:
 def copied_functions(lines: Iterable[str]) -> list[list[str]]:
     """The source of the functions that some lines call, and of those that these call; without annotations."""
     functions = _functions()
-    called = {name for line in lines for name in re.findall(r"\b_\w+(?=\()", line)}
+    called = set(re.findall(r"\b_\w+(?=\()", "\n".join(lines)))
     needed = {name for name in functions if name in called}
     stack = sorted(needed)
     while stack:

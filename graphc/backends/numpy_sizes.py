@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from graphc.backends.numpy_layout import quoted
 from graphc.graph import Graph, Node
@@ -15,8 +16,7 @@ from graphc.tensor_type import Shape
 SizeText = Callable[[Size], str]
 
 
-@dataclass(frozen=True)
-class Leaf:
+class Leaf(NamedTuple):
     """An array that a generated function is given: what it is called there, its shape, its place in the model."""
 
     name: str

@@ -128,7 +128,7 @@ class Body:
         self.steps: dict[Node, Body] = {}
         self.in_place: dict[Node, Node] = {}
         self.leaves = frozenset(leaves)
-        self._returned = Counter(graph.outputs.values())
+        self._returned = frozenset(graph.outputs.values())
         self._uses = Counter(chain(graph.outputs.values(), *graph.operand_table.values()))
         self._inline: dict[Node, int] = {}
         self._repeating: set[Node] = set()
@@ -154,6 +154,8 @@ class Body:
             self._place(room)
         elif forget:
             self._forget()
+        # They may hold the body: without this all of its expressions would be garbage that only the collector finds.
+        del self._checks_of
 
     def results(self, outputs: Mapping[str, Node]) -> dict[str, ast.expr]:
         """Expressions for what is returned; none of them shares memory with an argument or another result."""
@@ -227,14 +229,14 @@ class Body:
         own: dict[Node, str] = {}
         gradients: dict[Node, str] = {}
         for node in self.graph.nodes:
-            if isinstance(self.texts.get(node), ast.Name) or node.op in (OPS["const"], OPS["size"]):
-                continue
             candidates = self.graph.names.get(node, ())
+            if not candidates or isinstance(self.texts.get(node), ast.Name) or node.op in (OPS["const"], OPS["size"]):
+                continue
             users = [name for name in candidates if name in user_names]
             if users:
                 own[node], *also = users
                 self._also[node] = tuple(also)
-            elif candidates:
+            else:
                 gradients[node] = candidates[0]
         named = {node: self.names.take(name) for table in (own, gradients) for node, name in table.items()}
         kept = [n for n in self.graph.nodes if n in keep and n not in named and n not in self.leaves]
@@ -367,6 +369,8 @@ class Body:
     def _value(self, node: Node) -> ast.expr:
         """The NumPy text of a node; an operand that it would repeat is assigned before."""
         value, repeated = self._text(node)
+        if not repeated:
+            return value
         again = [operand for operand in self.graph.operands(node) if self._is_inline(operand, repeated)]
         for operand in again:
             self._name(operand)
@@ -394,7 +398,7 @@ class Body:
         value = op_text(self.graph, node, given)
         if self.room is not None:
             value = quickest(value, [operand.type for operand in self.graph.operands(node)])
-        if self._returned[node] and isinstance(node.type, TensorType) and not node.type.shape and is_array(value):
+        if node in self._returned and isinstance(node.type, TensorType) and not node.type.shape and is_array(value):
             value = subscript(value, ast.Tuple([], ast.Load()))
         return value, shared_parts(value, given)
 

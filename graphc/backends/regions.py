@@ -6,7 +6,7 @@ adds it up. What reads a sum needs all blocks, and is in a region of a later lev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -70,7 +70,12 @@ def schedule(graph: Graph, barred: Collection[Node], rows: Collection[str]) -> S
     places: dict[tuple[int, Size | None], list[Node]] = {}
     for node in graph.nodes:
         places.setdefault((levels[node], keys.get(node)), []).append(node)
-    found = {place: _region(graph, place[1], nodes, rows) for place, nodes in places.items() if place[1] is not None}
+    returned = frozenset(graph.outputs.values())
+    found = {
+        place: _region(graph, place[1], nodes, returned, rows)
+        for place, nodes in places.items()
+        if place[1] is not None
+    }
     if not any(found.values()):
         return graph.nodes
     order: list[Node | Region] = []
@@ -282,10 +287,11 @@ def _by_demand(wanted: Iterable[Item], needs: Callable[[Item], Sequence[Item]]) 
     return [*done]
 
 
-def _region(graph: Graph, size: Size | None, nodes: Sequence[Node], rows: Collection[str]) -> Region | None:
+def _region(
+    graph: Graph, size: Size, nodes: Sequence[Node], returned: Set[Node], rows: Collection[str]
+) -> Region | None:
     """The region of some nodes, where it saves arrays."""
-    assert size is not None
-    inside, returned = set(nodes), set(graph.outputs.values())
+    inside = set(nodes)
     sums = {node: None for node in nodes if adds_up(node, size)}
     results = {
         node: None

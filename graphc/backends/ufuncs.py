@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from graphc.numpy_text import call
 from graphc.tensor_type import TensorType, Type
 
 _OPERATORS: dict[type[ast.AST], str] = {
@@ -46,15 +47,15 @@ def as_ufunc(value: ast.expr) -> ast.Call | None:
     """
     match value:
         case ast.BinOp(left, ast.Pow(), ast.Constant(exponent)):
-            return _call(_POWERS[exponent], left) if exponent in _POWERS else None
+            return call(_POWERS[exponent], left) if exponent in _POWERS else None
         case ast.BinOp(left, ast.Pow(), right):
-            return _call("np.power", left, right)
+            return call("np.power", left, right)
         case ast.BinOp(left, operator, right) if type(operator) in _OPERATORS:
-            return _call(_OPERATORS[type(operator)], left, right)
+            return call(_OPERATORS[type(operator)], left, right)
         case ast.UnaryOp(operator, operand) if type(operator) in _OPERATORS:
-            return _call(_OPERATORS[type(operator)], operand)
+            return call(_OPERATORS[type(operator)], operand)
         case ast.Compare(left, [operator], [right]) if type(operator) in _OPERATORS:
-            return _call(_OPERATORS[type(operator)], left, right)
+            return call(_OPERATORS[type(operator)], left, right)
         case ast.Call(ast.Attribute(ast.Name("np"), name), _, []) if isinstance(getattr(np, name, None), np.ufunc):
             return value
     return None
@@ -77,7 +78,7 @@ def quickest(value: ast.expr, operands: Sequence[Type]) -> ast.expr:
     flat = all(isinstance(type, TensorType) and type.ndim <= 2 for type in operands)
     match value:
         case ast.BinOp(left, ast.MatMult(), right) if flat:
-            return _call("np.dot", left, right)
+            return call("np.dot", left, right)
     return value
 
 
@@ -108,7 +109,3 @@ def _name(value: ast.expr) -> str:
         case ast.Call(ast.Attribute(ast.Name("np"), name)):
             return name
     return ""
-
-
-def _call(function: str, *operands: ast.expr) -> ast.Call:
-    return ast.Call(ast.parse(function, mode="eval").body, [*operands], [])

@@ -199,9 +199,8 @@ def _based(op: Op, arguments: Arguments) -> tuple[Op, Arguments]:
 
 def _implied(session: Session, op: Op) -> dict[str, object]:
     """The attributes that the reading sets: the number of the call site, and the model's float type."""
-    rule = op.normalize or op.infer
     implied: dict[str, object] = {}
-    parameters = signature(rule).parameters
+    parameters = _parameters(op)
     if "site" in parameters:
         implied["site"] = session.budget.next_site()
     if "dtype" in parameters and parameters["dtype"].default is not Parameter.empty:
@@ -281,9 +280,13 @@ def _attributes(op: Op, rest: Sequence[object], arguments: Arguments) -> dict[st
 @cache
 def op_attributes(op: Op) -> Mapping[str, object]:
     """An op's attributes in the order of its signature, with their defaults."""
-    rule = op.normalize or op.infer
-    parameters = signature(rule).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is Parameter.KEYWORD_ONLY and p.name != "site"}
+    known = [p for p in _parameters(op).values() if p.kind is Parameter.KEYWORD_ONLY]
+    return {p.name: p.default for p in known if p.name != "site"}
+
+
+@cache
+def _parameters(op: Op) -> Mapping[str, Parameter]:
+    return signature(op.normalize or op.infer).parameters
 
 
 def _op_signature(op: Op) -> str:

@@ -19,11 +19,6 @@ from graphc.op import OPS
 from graphc.value import Value
 
 
-def name(session: Session, node: ast.Name, frame: Frame) -> object:
-    """A name: the innermost that is bound, then the language's own."""
-    return look_up(session, node, frame)
-
-
 def constant(session: Session, node: ast.Constant, frame: Frame) -> object:
     """A literal."""
     value = node.value
@@ -270,7 +265,7 @@ def _item(node: ast.Subscript, frame: Frame, items: list[object] | tuple[object,
     )
 
 
-LEAVES: Mapping[type[ast.AST], Callable[..., object]] = {ast.Name: name, ast.Constant: constant}
+LEAVES: Mapping[type[ast.AST], Callable[..., object]] = {ast.Name: look_up, ast.Constant: constant}
 """Handlers that are done at once."""
 
 EXPRESSIONS: Mapping[type[ast.AST], Callable[..., Steps]] = {

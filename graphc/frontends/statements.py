@@ -48,12 +48,9 @@ def run(session: Session, task: Task) -> object:
     while following is not None or running:
         try:
             if following is not None:
-                result = _start(session, following, running)
-            following = None
-            if running and result is not _STARTED:
+                result, following = _start(session, following, running), None
+            if running:
                 following = running[-1].send(result)
-            elif running:
-                following = next(running[-1])
         except StopIteration as stop:
             running.pop()
             result, following = stop.value, None
@@ -62,17 +59,16 @@ def run(session: Session, task: Task) -> object:
     return result
 
 
-_STARTED = object()
-
-
 def _start(session: Session, task: Task, running: list[Steps]) -> object:
-    session.step(task.node, task.frame)
-    kind: type = type(task.node)
+    """What a leaf gives, or a new handler and None, with which it begins."""
+    node, frame = task
+    session.step(node, frame)
+    kind: type = type(node)
     leaf = LEAVES.get(kind)
     if leaf is not None:
-        return leaf(session, task.node, task.frame)
-    running.append(HANDLERS[kind](session, task.node, task.frame))
-    return _STARTED
+        return leaf(session, node, frame)
+    running.append(HANDLERS[kind](session, node, frame))
+    return None
 
 
 def _unwind(running: list[Steps], error: Exception) -> tuple[Task | None, object]:

@@ -10,8 +10,12 @@ from graphc.diagnostics import Diagnostic
 from graphc.source import Source, Span
 
 
+@lru_cache(maxsize=4096)
 def span_of(source: Source, node: ast.AST) -> Span:
-    """Where a piece of syntax stands; ``ast`` counts columns in bytes, a span in characters."""
+    """Where a piece of syntax stands; ``ast`` counts columns in bytes, a span in characters.
+
+    Loops and calls come to the same syntax again and again.
+    """
     if not isinstance(node, (ast.stmt, ast.expr, ast.arg, ast.keyword)):
         return Span(source, 1, 1, 1, 1)
     end_line = node.end_lineno or node.lineno

@@ -73,8 +73,7 @@ def _matmul_text(c: OpCall, x: ast.expr, y: ast.expr) -> ast.expr:
         whole = fill("np.int64", {})
         operands = [method(text, "astype", whole) if mask else text for text, mask in zip((x, y), masks, strict=True)]
     turned = isinstance(operands[0], ast.Attribute) and operands[0].attr == "T"
-    shallow = at_least(c.operand().shape[-1], 2) is not True
-    if turned and shallow and c.tensor.is_float and c.operand(1).ndim == 2:
+    if turned and c.tensor.is_float and c.operand(1).ndim == 2 and at_least(c.operand().shape[-1], 2) is not True:
         return call("np.dot", *operands)
     return ast.BinOp(operands[0], ast.MatMult(), operands[1])
 

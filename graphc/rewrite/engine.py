@@ -89,6 +89,8 @@ def rewrite(
     run = _Run(graph, rules, frozenset(protect), most)
     mapping = rebuild(graph, run.builder, step=run.step)
     done = run.builder.finish({name: mapping[node] for name, node in graph.outputs.items()}, doc=graph.doc)
+    # It holds the run: without this all of its nodes would be garbage that only the collector finds.
+    del run.builder
     live = {old: new for old, new in mapping.items() if new in done.operand_table}
     return Rewritten(done, live, tuple(run.firings), run.tried)
 
@@ -135,6 +137,8 @@ class _Run:
 
     def _attrs(self, node: Node) -> Mapping[str, object]:
         """The attributes, graphs among them rewritten too, each once; what is differentiated by there is protected."""
+        if not node.op.higher_order:
+            return node.attrs
         for graph in subgraphs(node):
             if graph not in self._inside:
                 asked = [graph.operands(inner)[1] for inner in graph.nodes if inner.op.name == "grad"]
@@ -142,8 +146,6 @@ class _Run:
                 self.firings += found.firings
                 self.tried += found.tried
                 self._inside[graph] = found.graph
-        if not node.op.higher_order:
-            return node.attrs
         return {name: self._inside[x] if isinstance(x, Graph) else x for name, x in node.attrs.items()}
 
     def replaced(self, builder: Builder, candidate: Candidate) -> Node | None:
@@ -174,7 +176,7 @@ class _Run:
         return own
 
     def _rules_for(self, candidate: Candidate) -> tuple[Rule, ...]:
-        signature = (candidate.op, *dict.fromkeys(operand.op for operand in candidate.operands))
+        signature = (candidate.op, *[operand.op for operand in candidate.operands])
         found = self._applicable.get(signature)
         if found is None:
             present = set(signature[1:])

@@ -306,7 +306,8 @@ def test_forward_and_backward_are_one_loop_where_nothing_waits_for_a_sum() -> No
 def test_small_models_stay_as_they_are() -> None:
     text = "X: Input[8, 3]\nw: Param[3] = normal()\nloss: Output = mean(square(X @ w))"
     readable, fast = graphc.compile(text).source_text, graphc.compile(text, optimize="speed").source_text
-    assert _function(readable, "forward") == _function(fast, "forward").replace("np.dot(X, w)", "X @ w")
+    plain = re.sub(r"np\.dot\(([^ ]+), ([^ ]+)\)", r"\1 @ \2", _function(fast, "forward"))
+    assert _function(readable, "forward") == plain
     assert "_borrowed" not in fast
     assert "Written for speed" in fast and "Written for speed" not in readable
 
