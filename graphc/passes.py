@@ -12,6 +12,8 @@ from graphc.graph import Graph, Node, subgraphs
 from graphc.op import Conventions
 from graphc.partition import Split, extract, partition
 from graphc.rewrite.engine import Firing, rewrite
+from graphc.rewrite.scan_residuals import keep_residuals
+from graphc.rewrite.scan_vectorise import vectorise_scans
 from graphc.rewrite.scans import has_scans, tidy_scans
 from graphc.rewrite.sets import SIMPLIFY, STABILISE
 
@@ -90,8 +92,9 @@ def simplify(graph: Graph) -> tuple[Graph, tuple[Firing, ...]]:
     found = rewrite(without_rules(graph), SIMPLIFY)
     if not has_scans(found.graph):
         return found.graph, found.firings
-    again = rewrite(tidy_scans(found.graph), SIMPLIFY)
-    return tidy_scans(again.graph), (*found.firings, *again.firings)
+    loops, moved = vectorise_scans(tidy_scans(keep_residuals(tidy_scans(found.graph))))
+    again = rewrite(loops, SIMPLIFY)
+    return tidy_scans(again.graph), (*found.firings, *moved, *again.firings)
 
 
 def simplified(graph: Graph, conventions: Conventions = "graphc") -> Graph:
