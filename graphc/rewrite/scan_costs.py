@@ -34,8 +34,8 @@ def nbytes(node: Node) -> int:
 def call(node: Node) -> int:
     """What a node costs beside its arithmetic; a view is best made where it is used."""
     if node.op.view:
-        return -1 if node.tensor.shape else VIEW
-    return CALL if node.tensor.shape else SCALAR
+        return VIEW if isinstance(node.type, TensorType) and not node.type.shape else -1
+    return SCALAR if isinstance(node.type, TensorType) and not node.type.shape else CALL
 
 
 def arithmetic(graph: Graph, node: Node) -> int:

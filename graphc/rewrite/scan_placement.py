@@ -137,7 +137,7 @@ def _is_contraction(graph: Graph, node: Node) -> bool:
         # Rows put at indices: those of all steps, one below the other, are put there at once.
         items, indices = cast("tuple[object, ...]", node.attrs["items"]), graph.operands(node)[1:]
         together = len({index.tensor.ndim for index in indices}) == 1
-        return together and all(item == "tensor" for item in items[: len(indices)])
+        return together and not node.attrs["unique"] and all(item == "tensor" for item in items[: len(indices)])
     return node.op in (OPS["mul"], OPS["sum"])
 
 

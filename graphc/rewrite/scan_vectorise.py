@@ -205,7 +205,7 @@ class _Taken:
         if node.op is OPS["scatter_add"]:
             if not any(moved[1:]):
                 return OPS["scatter_add"](_total(x), *rest, **node.attrs)
-            return OPS["scatter_add"](*map(self._stack, parts), **{**node.attrs, "unique": False})
+            return OPS["scatter_add"](*map(self._stack, parts), **node.attrs)
         (y,) = rest
         if not all(moved):
             # What is linear in the one that moves is applied to its sum.

@@ -183,6 +183,47 @@ def test_gradients_of_a_table_are_placed_at_once() -> None:
         model.value_and_grad({"table": np.zeros((500, 4)), "w": np.zeros(4)}, words=np.array([3, 500]))
 
 
+LSTM = """
+X: Input[T, N, 3]
+W: Param[3, 16]
+U: Param[4, 16]
+def step(state, x):
+    h, c = state
+    i, f, o, g = split(x @ W + h @ U, 4, axis=1)
+    c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+    h = sigmoid(o) * tanh(c)
+    return (h, c), h
+zero = broadcast_to(0.0, (N, 4))
+(h, c), hs = scan(step, (zero, zero), X)
+loss: Output = sum(h) + sum(hs ** 2)
+"""
+TWICE = """
+X: Input[T, N, 3]
+U: Param[3, 2]
+W: Param[2, 2]
+def step(h, x):
+    return tanh(x @ U + h @ W), None
+h, _ = scan(step, broadcast_to(0.1, (N, 2)), X)
+g, _ = scan(step, broadcast_to(0.7, (N, 2)), X)
+loss: Output = sum(h * h) + sum(g)
+"""
+
+
+@pytest.mark.parametrize("text", [LSTM, TWICE], ids=["several values in one", "two scans of one step"])
+def test_gradients(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan_residuals, "_keeping", lambda *_: 0)
+    model, rng = gx.compile(text), np.random.default_rng(3)
+    params = {str(node.attrs["name"]): rng.normal(size=node.tensor.shape) * 0.5 for node in model.graph.params}
+    inputs = {"X": rng.normal(size=(4, 2, 3))}
+    assert model.check_grad(params, **inputs).ok
+    with untouched():
+        expected = gx.compile(text).value_and_grad(params, **inputs)
+    loss, found = model.value_and_grad(params, **inputs)
+    np.testing.assert_allclose(loss, expected[0], rtol=1e-12)
+    for name, gradient in expected[1].items():
+        np.testing.assert_allclose(found[name], gradient, rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("step", "first"),
     [
