@@ -13,7 +13,7 @@ from graphc.op import Conventions
 from graphc.passes import simplify, stabilise
 from graphc.rewrite.engine import Firing, rewrite
 from graphc.rewrite.pattern import Rule
-from graphc.rewrite.sets import SIMPLIFY, STABILISE
+from graphc.rewrite.sets import simplifying, stabilising
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +58,8 @@ def change_by_firing(
     variables: Mapping[str, Node],
     number: int,
     conventions: Conventions = "graphc",
+    *,
+    reassociate: bool = False,
 ) -> Change:
     """What one of the rules that fired did, counted from 1 in the order of `graphc.Model.rewrites`.
 
@@ -70,17 +72,18 @@ def change_by_firing(
     """
     asked = [raw.operands(node)[1] for node in raw.nodes if node.op.name == "grad"]
     protect = list(dict.fromkeys([*variables.values(), *asked]))
-    stabilised, moved, first = stabilise(raw, variables, conventions)
-    if number <= len(rewrite(raw, STABILISE, protect=protect).firings):
-        return _firing(raw, STABILISE, protect, number, number)
+    stabilised, moved, first = stabilise(raw, variables, conventions, reassociate=reassociate)
+    rules = stabilising(reassociate)
+    if number <= len(rewrite(raw, rules, protect=protect).firings):
+        return _firing(raw, rules, protect, number, number)
     graph, guarded = stabilised, len(first)
     if losses:
         joint = differentiate(stabilised, losses, moved, check=False, conventions=conventions)
         graph, guarded = joint.graph, len(first) + len(joint.guarded)
-    graph = without_rules(graph)
-    if not guarded < number <= guarded + len(rewrite(graph, SIMPLIFY).firings):
+    graph, rules = without_rules(graph), simplifying(reassociate)
+    if not guarded < number <= guarded + len(rewrite(graph, rules).firings):
         raise _no_change(number)
-    return _firing(graph, SIMPLIFY, (), number - guarded, number)
+    return _firing(graph, rules, (), number - guarded, number)
 
 
 def change_by_pipeline(
@@ -89,13 +92,15 @@ def change_by_pipeline(
     losses: Sequence[str],
     variables: Mapping[str, Node],
     conventions: Conventions = "graphc",
+    *,
+    reassociate: bool = False,
 ) -> Change:
     """What all rules did: from the graph as written, with its gradient if there is one, to the one that is printed."""
-    stabilised, moved, _ = stabilise(raw, variables, conventions)
+    stabilised, moved, _ = stabilise(raw, variables, conventions, reassociate=reassociate)
     graph = stabilised
     if losses:
         graph = differentiate(stabilised, losses, moved, check=False, conventions=conventions).graph
-    final, _ = simplify(graph)
+    final, _ = simplify(graph, reassociate=reassociate)
     named = {name: node for node in written.nodes for name in written.names.get(node, ())}
     pairs = [(named[name], node) for node in final.nodes for name in final.names.get(node, ()) if name in named]
     pairs += [(written.outputs[name], node) for name, node in final.outputs.items() if name in written.outputs]

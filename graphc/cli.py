@@ -139,6 +139,9 @@ _OPTIMIZE = click.option(
     show_default=True,
     help="What to write for; speed computes long chains on large arrays by blocks of rows.",
 )
+_REASSOCIATE = click.option(
+    "--reassociate", is_flag=True, help="Regroup sums and products, also where that may lose digits to cancellation."
+)
 _LR = click.option("--lr", metavar="RATE", help='Its learning rate: 1e-3, "0.1 * cosine_decay(step, 1000)".')
 _AT = click.option("--at", "at", metavar="VALUES", multiple=True, help="x=2,y=[1,2,3], or a file of arrays: data.npz.")
 _TARGET = _options(_LOSS, _WRT, _FORWARD, _TRAINING, _CONVENTIONS)
@@ -228,6 +231,7 @@ def _check_module(file: str, source: str | None, output_format: str) -> int:
 @_OF
 @_SIZE
 @_OPTIMIZE
+@_REASSOCIATE
 @_OPTIMIZER
 @_LR
 @click.option("-o", "--output", metavar="OUT.py", default="-", show_default=True, help="Where to write the module.")
@@ -267,13 +271,15 @@ def compile_(
 @_MODEL
 @click.option("--joint", "graph", flag_value="joint", help="The model and its gradient, before any rewriting.")
 @click.option("--compiled", "graph", flag_value="compiled", help="What the value and the gradient are emitted from.")
-@click.option("--rewrites", is_flag=True, help="The rules that fired, where, and where the plain form fails; guards.")
+@click.option("--rewrites", is_flag=True, help="What rules, guards and other passes changed, where, and why.")
+@_REASSOCIATE
 @click.option("--maths", is_flag=True, help="The derivation of the gradient, the chain rule step by step.")
 @click.option("--simplified", is_flag=True, help="With --maths: what comes out in the end, as the module computes it.")
 @click.option("--latex", is_flag=True, help="With --maths: as LaTeX.")
 @_AT
 @click.option("--cost", is_flag=True, help="Arithmetic, bytes moved and peak memory, by line and by function.")
 @_NUMBERS
+@_OPTIMIZE
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show(
     file: str | None,
@@ -298,6 +304,7 @@ def show(
       graphc show model.gc
       graphc show -e "(x + y) * z" --joint                with the gradient
       graphc show model.gc --rewrites                     what the compiler repaired and simplified
+      graphc show model.gc --rewrites --optimize speed    and what it computes by blocks
       graphc show -e "(x + y) * z" --maths --at x=2,y=3,z=4
       graphc show model.gc --maths --simplified --latex
       graphc show model.gc --cost --sizes N=256           what it computes and holds
@@ -337,10 +344,10 @@ def _at(model: Model, values: Sequence[str]) -> Evaluated:
 
 
 def _show_rewrites(model: Model, as_json: bool) -> None:
-    rows = [{"rule": firing.rule, "place": str(firing.span or ""), "fails": firing.fails} for firing in model.rewrites]
-    widths = {key: max((len(row[key]) for row in rows), default=0) for key in ("rule", "place", "fails")}
-    lines = ["  ".join(row[key].ljust(width) for key, width in widths.items()).rstrip() for row in rows]
-    click.echo(json.dumps(rows, indent=1) if as_json else "\n".join(lines) or "no rule fired")
+    from graphc.pass_entries import entries_data, entries_text
+
+    entries = (*model.rewrites, *model.passes)
+    click.echo(json.dumps(entries_data(entries), indent=1) if as_json else entries_text(entries) or "no rule fired")
 
 
 def _show_cost(model: Model, sizes: dict[str, int], as_json: bool) -> None:
@@ -448,6 +455,7 @@ def _depth(context: click.Context, option: click.Parameter, text: str | None) ->
     help="Wires with numbers, or boxes.  [default: wire for scalars, block for tensors]",
 )
 @click.option("--theme", type=click.Choice(["light", "dark", "print", "lecture"]), default="light", show_default=True)
+@_REASSOCIATE
 @_AT
 @click.option(
     "--step",

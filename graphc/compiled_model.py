@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from graphc.backends.dot import Look
     from graphc.backends.numpy_derivatives import DerivativeFunction
     from graphc.backends.numpy_module import Program
+    from graphc.backends.regions import Optimize
     from graphc.changes import Change
     from graphc.derivation import Derivation
     from graphc.evaluated import Evaluated
@@ -90,6 +91,18 @@ class Model:
         return self.compiled.firings
 
     @cached_property
+    def passes(self) -> tuple[Firing, ...]:
+        """What else changed the module: rules that fired in ``value_and_grad`` alone, and passes that have no rules.
+
+        Equal parts are merged, values kept for the gradient or computed again, arrays changed in place, and regions
+        computed by blocks.
+        """
+        from graphc.pass_entries import pass_entries
+
+        marked = [replace(firing, did=firing.did or "in value_and_grad") for firing in self.compiled.seeded]
+        return (*marked, *pass_entries(self._program()))
+
+    @cached_property
     def joint(self) -> Joint:
         """The graph as written and its gradient, before any rule: what pictures and derivations show.
 
@@ -129,6 +142,7 @@ class Model:
             moved=self.moved,
             training=self._training_step(),
             optimize=self.provenance.options.optimize,
+            reassociate=self.provenance.options.reassociate,
         )
 
     def _training_step(self) -> TrainingStep | None:
@@ -141,13 +155,22 @@ class Model:
             named_variables(self.graph, self.variables),
             options.optimizer,
             conventions=options.conventions,
+            reassociate=options.reassociate,
             dtype=options.dtype,
         )
 
     def _derivatives(self) -> list[DerivativeFunction]:
         options = self.provenance.options
         variables = named_variables(self.graph, self.variables)
-        return requested(self.graph, self.losses, variables, options.of, options.with_, options.conventions)
+        return requested(
+            self.graph,
+            self.losses,
+            variables,
+            options.of,
+            options.with_,
+            options.conventions,
+            reassociate=options.reassociate,
+        )
 
     @cached_property
     def module(self) -> ModuleType:
@@ -215,6 +238,11 @@ class Model:
         before = self.provenance.options
         options = replace(before, **requested_extras([*before.with_, *with_], optimizer or before.optimizer))
         return self if options == before else replace(self, provenance=replace(self.provenance, options=options))
+
+    def written_for(self, optimize: Optimize) -> Model:
+        """The same model with its module in another style; `optimize` as in `compile`."""
+        options = replace(self.provenance.options, optimize=optimize)
+        return replace(self, provenance=replace(self.provenance, options=options))
 
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write the generated module; the file is replaced in one step or not at all."""
@@ -450,13 +478,14 @@ class Model:
         """
         from graphc.changes import change_by_firing, change_by_pipeline
 
-        variables, conventions = named_variables(self.graph, self.variables), self.provenance.options.conventions
+        variables, options = named_variables(self.graph, self.variables), self.provenance.options
+        conventions, reassociate = options.conventions, options.reassociate
         if number is None:
             written = self.joint.graph if self.losses else self.graph
-            return change_by_pipeline(written, self.graph, self.losses, variables, conventions)
+            return change_by_pipeline(written, self.graph, self.losses, variables, conventions, reassociate=reassociate)
         if not 1 <= number <= len(self.rewrites):
             raise ValueError(f"expected a rewrite from 1 to {len(self.rewrites)}, found {number}")
-        return change_by_firing(self.graph, self.losses, variables, number, conventions)
+        return change_by_firing(self.graph, self.losses, variables, number, conventions, reassociate=reassociate)
 
     def report(self, path: str | os.PathLike[str], /, *points: Mapping[str, Any] | Evaluated, **values: Any) -> Path:
         """Write the step-through report: one HTML page that shows model, graph, module and mathematics step by step.

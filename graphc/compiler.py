@@ -53,6 +53,7 @@ def compile(
     sizes: Mapping[str, int] | None = None,
     optimizer: str | Optimizer | None = None,
     optimize: Optimize = "readable",
+    reassociate: bool = False,
 ) -> Model:
     """Compile a model to NumPy functions and their gradients.
 
@@ -93,6 +94,10 @@ def compile(
     optimize : {"readable", "speed"}
         What the module is written for. For speed, chains of elementwise operations and sums are computed by blocks of
         rows that stay in the cache; results are the same up to the rounding of sums.
+    reassociate : bool
+        Whether sums and products may be regrouped where that saves work and may lose digits to cancellation: squared
+        distances of all pairs by a matrix product, products of differences as differences of products. What is lost
+        is measured by how far the points are spread, so that small differences have few digits.
 
     Raises
     ------
@@ -132,6 +137,7 @@ def compile(
         of=of,
         sizes=tuple((sizes or {}).items()),
         optimize=checked_optimize(optimize),
+        reassociate=bool(reassociate),
         **requested_extras(with_, optimizer),
     )
     model = compile_graph(parsed.graph, text, options, digest_of(text.text), parsed.warnings)
@@ -149,7 +155,7 @@ def compile_graph(
     if options.of is not None:
         losses_of(graph, source, [options.of], "of")
     variables = variables_of(graph, source, options.wrt, losses) if options.gradient else {}
-    compiled = run_pipeline(graph, losses, variables, options.conventions)
+    compiled = run_pipeline(graph, losses, variables, options.conventions, reassociate=options.reassociate)
     found = (*found, *_zero_warnings(graph, compiled.zero, losses))
     leaves = {*graph.inputs, *graph.params}
     moved = {name: node for name, node in variables.items() if node in leaves}

@@ -132,6 +132,8 @@ def requested(
     of: str | None,
     wanted: Sequence[str],
     conventions: Conventions = "graphc",
+    *,
+    reassociate: bool = False,
 ) -> list[DerivativeFunction]:
     """The derivatives among what a module has on request.
 
@@ -140,9 +142,12 @@ def requested(
     GraphcError
         GC411 when it is not clear what they are of, GC301 and GC302 when that does not depend on the variables.
     """
-    primal = simplified(graph, conventions) if set(wanted).intersection(KINDS) else graph
+    primal = graph
+    if set(wanted).intersection(KINDS):
+        primal = simplified(graph, conventions, reassociate=reassociate)
+    outputs = {name: _output(name, kind, graph, losses, of) for name, kind in KINDS.items() if name in wanted}
     return [
-        _function(name, kind, graph, primal, _output(name, kind, graph, losses, of), losses, variables, conventions)
+        _function(name, kind, graph, primal, outputs[name], losses, variables, conventions, reassociate)
         for name, kind in KINDS.items()
         if name in wanted
     ]
@@ -171,13 +176,14 @@ def _function(
     losses: Sequence[str],
     variables: Mapping[str, Node],
     conventions: Conventions,
+    reassociate: bool,
 ) -> DerivativeFunction:
     ordered = in_order(graph, variables)
     _check_dependence(graph, graph.outputs[output], ordered)
     loss = losses[0] if name == "gauss_newton" and _computed_from(graph, losses, output) else None
     protected = {f"output {output}": graph.outputs[output]} if loss else {}
     wrt = ordered if name == "sparse_jacobian" else variables
-    opened = opened_graph(graph, output, wrt, protected, conventions)
+    opened = opened_graph(graph, output, wrt, protected, conventions, reassociate=reassociate)
     make = partial(products.gauss_newton, loss=loss) if loss else kind.make
     derivative = make(opened)
     text = kind.doc.format(
@@ -188,7 +194,7 @@ def _function(
         hessian=f" and H the Hessian of {loss} by it" if loss else "",
     )
     builder = Builder(intern=True)
-    found = simplified(derivative.graph, conventions)
+    found = simplified(derivative.graph, conventions, reassociate=reassociate)
     own, copied = merged([primal, found], builder)
     whole = builder.finish({key: copied[node] for key, node in found.outputs.items()}, doc=graph.doc)
     types = {variable: node.tensor for variable, node in variables.items()}

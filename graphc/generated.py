@@ -85,6 +85,7 @@ def difference(path: str | os.PathLike[str], source: str | os.PathLike[str] | No
             sizes=dict(options.sizes),
             optimizer=options.optimizer,
             optimize=options.optimize,
+            reassociate=options.reassociate,
         )
     before, after = (text.splitlines(keepends=True) for text in (opened.source.text, model.source_text))
     return "".join(unified_diff(before, after, opened.source.name, f"{opened.source.name} from {origin.name} today"))

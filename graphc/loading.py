@@ -35,6 +35,7 @@ class Target(TypedDict, total=False):
     optimizer: str | None
     lr: str | None
     optimize: Optimize
+    reassociate: bool
 
 
 def compiled(file: str | None, expression: str | None, target: Target) -> tuple[Sequence[Diagnostic], Model | None]:
@@ -60,6 +61,7 @@ def compiled(file: str | None, expression: str | None, target: Target) -> tuple[
             sizes=sizes,
             optimizer=optimizer_of(target.get("optimizer"), target.get("lr")),
             optimize=target.get("optimize", "readable"),
+            reassociate=target.get("reassociate", False),
         )
     except GraphcError as error:
         return error.diagnostics, None

@@ -71,6 +71,7 @@ def opened_model(
         in_order(model.graph, variables) if ordered else variables,
         kept,
         model.provenance.options.conventions,
+        reassociate=model.provenance.options.reassociate,
     )
 
 
@@ -137,9 +138,9 @@ def derived(origin: Model, graph: Graph, layout: Layout | None) -> Model:
     """The model of a graph made from that of another."""
     of = origin.provenance
     # No file gives this module today: it was derived in Python. Its derivatives are taken as those of its origin.
-    options = Options(gradient=False, conventions=of.options.conventions)
+    options = Options(gradient=False, conventions=of.options.conventions, reassociate=of.options.reassociate)
     provenance = replace(of, source=f"<derived from {of.source.strip('<>')}>", options=options)
-    compiled = run_pipeline(graph, (), {})
+    compiled = run_pipeline(graph, (), {}, reassociate=options.reassociate)
     left = _names(origin.graph.inputs) - _names(graph.inputs)
     return Model(origin.source, graph, origin.warnings, (), (), compiled, provenance, {}, layout, origin.idle | left)
 

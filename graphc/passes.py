@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,8 +15,8 @@ from graphc.partition import Split, extract, partition
 from graphc.rewrite.engine import Firing, rewrite
 from graphc.rewrite.scan_residuals import keep_residuals
 from graphc.rewrite.scan_vectorise import vectorise_scans
-from graphc.rewrite.scans import has_scans, tidy_scans
-from graphc.rewrite.sets import SIMPLIFY, STABILISE
+from graphc.rewrite.scans import has_scans, moved_out, tidy_scans
+from graphc.rewrite.sets import simplifying, stabilising
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Compiled:
         The variables whose gradient is zero by convention.
     together : Graph or None
         All outputs in one graph, where no gradient was asked for.
+    seeded : tuple of Firing
+        The rules that fired in ``value_and_grad`` alone, because the cotangent of the loss is 1 there.
     """
 
     outputs: Mapping[str, Graph]
@@ -44,10 +47,16 @@ class Compiled:
     firings: tuple[Firing, ...]
     zero: tuple[str, ...] = ()
     together: Graph | None = None
+    seeded: tuple[Firing, ...] = ()
 
 
 def run_pipeline(
-    raw: Graph, losses: Sequence[str], variables: Mapping[str, Node], conventions: Conventions = "graphc"
+    raw: Graph,
+    losses: Sequence[str],
+    variables: Mapping[str, Node],
+    conventions: Conventions = "graphc",
+    *,
+    reassociate: bool = False,
 ) -> Compiled:
     """Compile a raw graph.
 
@@ -61,6 +70,8 @@ def run_pipeline(
         What to differentiate with respect to.
     conventions : {"graphc", "torch", "jax"}
         Whose derivatives hold at kinks.
+    reassociate : bool
+        Whether rules may regroup sums and products where digits may be lost to cancellation.
 
     Raises
     ------
@@ -68,38 +79,42 @@ def run_pipeline(
         GC301, GC302 when no gradient reaches a variable.
     """
     check_dependence(raw, [raw.outputs[name] for name in losses], variables)
-    stabilised, variables, firings = stabilise(raw, variables, conventions)
-    simplified, fired = simplify(stabilised)
+    stabilised, variables, firings = stabilise(raw, variables, conventions, reassociate=reassociate)
+    simplified, fired = simplify(stabilised, reassociate=reassociate)
     singles = {name: _single(simplified, name) for name in simplified.outputs}
     if not losses:
         return Compiled(singles, None, None, (*firings, *fired), together=simplified)
     joint = differentiate(stabilised, losses, variables, check=False, conventions=conventions)
     seeds = [str(seed.attrs["name"]) for seed in joint.seeds.values()]
-    whole, fired = simplify(joint.graph)
+    whole, fired = simplify(joint.graph, reassociate=reassociate)
     split = partition(whole, list(raw.outputs), seeds)
-    value_and_grad = None
+    value_and_grad, more = None, Counter[Firing]()
     if len(losses) == 1 and not raw.outputs[losses[0]].tensor.shape:
         seeded = _seeded(joint.graph, joint.seeds[losses[0]], [losses[0], *joint.gradients.values()])
-        value_and_grad, _ = simplify(seeded)
-    return Compiled(singles, split, value_and_grad, (*firings, *joint.guarded, *fired), joint.zero)
+        value_and_grad, again = simplify(seeded, reassociate=reassociate)
+        more = Counter(again) - Counter(fired)
+    found = (*firings, *joint.guarded, *fired)
+    return Compiled(singles, split, value_and_grad, found, joint.zero, seeded=tuple(more.elements()))
 
 
-def simplify(graph: Graph) -> tuple[Graph, tuple[Firing, ...]]:
+def simplify(graph: Graph, *, reassociate: bool = False) -> tuple[Graph, tuple[Firing, ...]]:
     """Apply the rules that keep values, also in the steps of scans; take from these what they need not do.
 
     All that was to be differentiated is: rules also look through calls of functions with gradient rules of their own.
     """
-    found = rewrite(without_rules(graph), SIMPLIFY)
+    rules = simplifying(reassociate)
+    found = rewrite(without_rules(graph), rules)
     if not has_scans(found.graph):
         return found.graph, found.firings
-    loops, moved = vectorise_scans(tidy_scans(keep_residuals(tidy_scans(found.graph))))
-    again = rewrite(loops, SIMPLIFY)
+    loops, vectorised = vectorise_scans(tidy_scans(keep_residuals(tidy_scans(found.graph))))
+    again = rewrite(loops, rules)
+    moved = (*dict.fromkeys((*moved_out(found.graph), *moved_out(again.graph))), *vectorised)
     return tidy_scans(again.graph), (*found.firings, *moved, *again.firings)
 
 
-def simplified(graph: Graph, conventions: Conventions = "graphc") -> Graph:
+def simplified(graph: Graph, conventions: Conventions = "graphc", *, reassociate: bool = False) -> Graph:
     """A graph after the rules of stability and simplification, with nothing to differentiate any more."""
-    return simplify(stabilise(graph, {}, conventions)[0])[0]
+    return simplify(stabilise(graph, {}, conventions, reassociate=reassociate)[0], reassociate=reassociate)[0]
 
 
 def _single(graph: Graph, name: str) -> Graph:
@@ -112,7 +127,7 @@ def _single(graph: Graph, name: str) -> Graph:
 
 
 def stabilise(
-    raw: Graph, variables: Mapping[str, Node], conventions: Conventions = "graphc"
+    raw: Graph, variables: Mapping[str, Node], conventions: Conventions = "graphc", *, reassociate: bool = False
 ) -> tuple[Graph, dict[str, Node], tuple[Firing, ...]]:
     """Apply the stability rules and expand derivatives that the model asks for.
 
@@ -127,7 +142,7 @@ def stabilise(
     _check_gradients(raw)
     asked = [raw.operands(node)[1] for node in raw.nodes if node.op.name == "grad"]
     protect = list(dict.fromkeys([*variables.values(), *asked]))
-    stable = rewrite(raw, STABILISE, protect=protect)
+    stable = rewrite(raw, stabilising(reassociate), protect=protect)
     kept = {node: stable.mapping[node] for node in protect if node in stable.mapping}
     graph, mapping, guarded = expand_gradients(stable.graph, kept.values(), conventions)
     found = {name: mapping[kept[node]] for name, node in variables.items() if node in kept}

@@ -108,6 +108,8 @@ def opened_graph(
     variables: Mapping[str, Node],
     protected: Mapping[str, Node] | None = None,
     conventions: Conventions = "graphc",
+    *,
+    reassociate: bool = False,
 ) -> Opened:
     """Open a graph to differentiate one of its outputs; no stability rule goes round what is protected.
 
@@ -120,7 +122,8 @@ def opened_graph(
         span = next(iter(graph.spans.get(graph.outputs[output], ())), None)
         message = f"expected a float input or parameter to differentiate {output} by, found none"
         raise GraphcError(Diagnostic("GC302", message, span))
-    stable, nodes, _ = stabilise(graph, {**variables, **(protected or {})}, conventions)
+    kept = {**variables, **(protected or {})}
+    stable, nodes, _ = stabilise(graph, kept, conventions, reassociate=reassociate)
     builder = Builder(intern=True)
     mapping = rebuild(stable, builder, step=apart(builder, nodes.values()))
     found = {variable: mapping[nodes[variable]] for variable in variables}

@@ -37,6 +37,7 @@ class Options:
     sizes: tuple[tuple[str, int], ...] = ()
     optimizer: Optimizer | None = None
     optimize: Optimize = "readable"
+    reassociate: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,11 @@ def _option_texts(options: Options) -> list[str]:
         "optimize": options.optimize if options.optimize != default.optimize else None,
         "size": [f"{name}={number}" for name, number in options.sizes] or None,
     }
-    flags = {"no-gradient": not options.gradient, "no-training": not options.training}
+    flags = {
+        "no-gradient": not options.gradient,
+        "no-training": not options.training,
+        "reassociate": options.reassociate,
+    }
     return [
         *(f"--{name} {_listed(value)}" for name, value in named.items() if value is not None),
         *(f"--{name}" for name, on in flags.items() if on),
@@ -201,4 +206,5 @@ def _read_options(text: str) -> Options:
         sizes=tuple((name, int(number)) for name, _, number in (s.partition("=") for s in names("size") or ())),
         optimizer=Optimizer.parse(given["optimizer"]) if "optimizer" in given else None,
         optimize=checked_optimize(given.get("optimize", "readable")),
+        reassociate="reassociate" in given,
     )

@@ -65,6 +65,7 @@ def training_step(
     optimizer: Optimizer,
     *,
     conventions: Conventions = "graphc",
+    reassociate: bool = False,
     dtype: DType = "float64",
 ) -> TrainingStep:
     """The graph of a step.
@@ -80,6 +81,8 @@ def training_step(
     optimizer : Optimizer
     conventions : {"graphc", "torch", "jax"}
         Whose derivatives hold at kinks.
+    reassociate : bool
+        Whether sums and products are regrouped where that may lose digits.
     dtype : {"float64", "float32"}
         What the optimiser's numbers are.
 
@@ -94,7 +97,7 @@ def training_step(
         raise GraphcError(
             Diagnostic("GC411", f"train_step trains parameters, expected a model with some, found {found}")
         )
-    stabilised, variables, _ = stabilise(raw, variables, conventions)
+    stabilised, variables, _ = stabilise(raw, variables, conventions, reassociate=reassociate)
     joint = differentiate(stabilised, [loss], variables, check=False, conventions=conventions)
     builder = Builder(float_dtype=dtype)
     mapping = rebuild_seeded(joint.graph, builder, joint.seeds[loss])
@@ -123,7 +126,7 @@ def training_step(
     whole, _, _ = expand_gradients(builder.finish(outputs, doc=raw.doc), conventions=conventions)
     return TrainingStep(
         optimizer,
-        graph=simplify(whole)[0],
+        graph=simplify(whole, reassociate=reassociate)[0],
         params={name: f"param {name}" for name in params},
         state={entry: f"new {entry}" for entry in updated},
         types=types,

@@ -50,7 +50,8 @@ def vmap(f: Source, *, in_axes: Mapping[str, int | None] | None = None, size: Si
     """
     model = model_of(f)
     axes = _axes(model, in_axes or {})
-    graph, _, _ = stabilise(model.graph, {}, model.provenance.options.conventions)
+    options = model.provenance.options
+    graph, _, _ = stabilise(model.graph, {}, options.conventions, reassociate=options.reassociate)
     count = named_size(free_name("B", _size_names(graph))) if size is None else size
     builder = Builder(intern=True)
     # Every input keeps its place in the signature, batched or not.

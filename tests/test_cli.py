@@ -279,9 +279,18 @@ def test_show_says_which_rules_fired() -> None:
     done = graphc("show", "-e", "log(1 - sigmoid(z))", "--rewrites")
     assert done.exit_code == 0, done.stderr
     fails = "log(0) once sigmoid(x) rounds to 1, above x = 37"
-    assert done.stdout.splitlines()[0] == f"log_of_complement  <model>:1:1  {fails}"
+    assert done.stdout.splitlines()[0].split(maxsplit=2) == ["log_of_complement", "<model>:1:1", fails]
     rows = json.loads(graphc("show", "-e", "log(1 - sigmoid(z))", "--rewrites", "--json").stdout)
-    assert rows[0] == {"rule": "log_of_complement", "place": "<model>:1:1", "fails": fails}
+    assert rows[0] == {"rule": "log_of_complement", "place": "<model>:1:1", "fails": fails, "did": ""}
+
+
+def test_show_says_what_other_passes_did() -> None:
+    text = "x: Input[N]; y: Input[N]; loss: Output = sum(exp(tanh(x * y) * x) * y)"
+    done = graphc("show", "-e", text, "--rewrites")
+    assert re.search(r"^minimum_cut +<model>:1:\d+  forward keeps exp for backward$", done.stdout, re.MULTILINE)
+    assert "blocks" not in done.stdout
+    assert "rows of N: " in graphc("show", "-e", text, "--rewrites", "--optimize", "speed").stdout
+    assert graphc("show", "-e", "x * 2", "--no-gradient", "--rewrites").stdout == "no rule fired\n"
 
 
 def test_show_says_what_is_guarded() -> None:

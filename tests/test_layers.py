@@ -63,6 +63,7 @@ LAYERS = (
     "derivation",
     "evaluated",
     "model_cost",
+    "pass_entries",
     "report",
     "compiled_model",
     "compiler",

@@ -94,6 +94,25 @@ def test_a_scan_costs_its_steps() -> None:
 
 
 NETWORKS = ("convnet", "linear_regressor", "logistic_classifier", "mlp", "perceptron", "regression_network", "rnn")
+MORE_NETWORKS = (
+    "classification_network",
+    "deep_network",
+    "gaussian_network",
+    "learned_features",
+    "linear_layers",
+    "multiclass_classifier",
+    "noisy_digits",
+    "one_hidden_layer",
+    "own_layer",
+    "parity_learner",
+)
+
+
+@pytest.mark.parametrize("name", MORE_NETWORKS)
+def test_a_gradient_costs_at_most_two_and_a_half_times_the_network(name: str) -> None:
+    model = graphc.compile(EXAMPLES / f"{name}.gc")
+    ratio = model.cost(dict.fromkeys(free_sizes(model.graph), 256)).ratio
+    assert ratio is not None and 0 < ratio <= 2.5
 
 
 @pytest.mark.parametrize("name", [*NETWORKS, "softmax_regression", "two_class_softmax", "two_layer_network"])

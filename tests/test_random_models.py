@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 import graphc
-from graphc.backends import blockwise, entry, linear_algebra, regions, runtime, special
+from graphc.backends import blockwise, entry, linear_algebra, runtime, special
 from graphc.backends.regions import OPTIMIZE, Optimize
 from graphc.graph import Graph, verify
+from tests.backends.modules import FORCED, force
 from tests.evaluate import evaluate
 from tests.random_models import Arrays, RandomModel, random_model
 
@@ -40,17 +41,15 @@ def test_random_model(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", FOR_SPEED)
 def test_random_model_for_speed(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever can be is computed by blocks, of one row or of several."""
-    monkeypatch.setattr(regions, "FEWEST", -100)
-    check(seed, optimize="speed")
+    """Whatever can be is computed by blocks, of one row or of several, or in work arrays."""
+    check(seed, optimize=force(FORCED[seed % 2], monkeypatch))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimize", OPTIMIZE)
+@pytest.mark.parametrize("style", ["readable", *FORCED])
 @pytest.mark.parametrize("seed", MANY)
-def test_many_random_models(seed: int, optimize: Optimize, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(regions, "FEWEST", -100)
-    check(seed, optimize=optimize)
+def test_many_random_models(seed: int, style: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    check(seed, optimize=force(style, monkeypatch))
 
 
 def test_modules_are_clean(tmp_path: Path) -> None:

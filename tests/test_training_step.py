@@ -327,8 +327,10 @@ def test_pairs_of_hyphens_are_taken_apart(tmp_path: Path) -> None:
 )
 def test_a_state_that_does_not_fit_is_refused(state: Any, message: str) -> None:
     model = graphc.compile(MODEL, optimizer="momentum")
+    params, right, _ = model.train_step(params := model.init_params(0), model.init_state(params), X=X, y=Y)
+    model.train_step(params, right, X=X, y=Y)
     with pytest.raises((ValueError, TypeError)) as caught:
-        model.train_step(model.init_params(0), state, X=X, y=Y)
+        model.train_step(params, state, X=X, y=Y)
     assert message in str(caught.value)
 
 

@@ -1,7 +1,7 @@
-"""The function with which generated modules of the style ``speed`` run over blocks, copied like those of `runtime`.
+"""Functions with which generated modules of the style ``speed`` use memory again, copied like those of `runtime`.
 
-``_BLOCK`` and ``_WORK`` are the module's own: how many elements the widest array of a block has, and from functions of
-a block to the work arrays of their last call.
+``_BLOCK`` and ``_WORK`` are the module's own: how many elements the widest array of a block has, and the work arrays of
+the last call of each function, and of each function of a block.
 """
 
 from __future__ import annotations
@@ -11,8 +11,17 @@ from typing import Any
 
 import numpy as np
 
-_BLOCK = 16_000
+_BLOCK = 64_000
 _WORK: dict[Any, Any] = {}
+
+
+def _borrowed(function: str, *kinds: tuple[tuple[int, ...], Any]) -> list[Any]:
+    """Work arrays of these shapes and dtypes: those of the function's last call, where they fit."""
+    # Taken out while they are used: dict.pop is atomic, and a call at the same time gets work arrays of its own.
+    work: list[Any] = _WORK.pop(function, [])
+    if [(array.shape, array.dtype) for array in work] != [*kinds]:
+        work = [np.empty(shape, dtype) for shape, dtype in kinds]
+    return work
 
 
 def _blockwise(
@@ -43,3 +52,64 @@ def _blockwise(
         pairs = [sums[k : k + 2] for k in range(0, len(sums), 2)]
         sums = [[a + b for a, b in zip(*pair, strict=True)] if len(pair) > 1 else pair[0] for pair in pairs]
     return sums[0]
+
+
+def _stored(array: Any, value: Any) -> Any:
+    """An array of the caller, holding a value from now on."""
+    array[...] = value
+    return array
+
+
+def _given(function: str, out: Any, like: dict[str, Any], arguments: list[Any]) -> dict[str, Any]:
+    """Arrays for results like others: new ones, or those of the caller, who has no other use for them."""
+    if out is None:
+        return {key: np.empty(array.shape, array.dtype) for key, array in like.items() if array.shape}
+    found = _fitting(function, "out", out, like)
+    _apart(function, list(found.values()), [], arguments)
+    return found
+
+
+def _given_pair(function: str, out: Any, params: Any, state: Any, *inputs: Any) -> list[dict[str, Any]]:
+    """Arrays for new parameters and a new state: new ones, those of a former step, or the old ones themselves."""
+    if out is None:
+        return [_given(function, None, like, []) for like in (params, state)]
+    if not isinstance(out, (tuple, list)) or len(out) != 2:
+        raise ValueError(f"{function}(): out is a {type(out).__name__}, expected a pair like (params, state)")
+    old = [*params.values(), *state.values()]
+    if _are_same(out, old):
+        return [*out]
+    found = [_fitting(function, "params of out", out[0], params), _fitting(function, "state of out", out[1], state)]
+    _apart(function, [*found[0].values(), *found[1].values()], [array for array in old if array.shape], [*old, *inputs])
+    return found
+
+
+def _are_same(out: Any, old: list[Any]) -> bool:
+    """Whether arrays to write to are these old ones, all different, so that nothing else is to be checked."""
+    arrays = [array for entries in out if isinstance(entries, dict) for array in entries.values()]
+    ids = [*map(id, arrays)]
+    writable = (array.flags.carray for array in old if array.shape)
+    return ids == [*map(id, old)] and len({*ids}) == len(ids) and all(writable)
+
+
+def _fitting(function: str, name: str, out: Any, like: dict[str, Any]) -> dict[str, Any]:
+    """The entries of a dict that arrays like others can be written to."""
+    if not isinstance(out, dict) or any(key not in out for key in like):
+        found = ", ".join(map(str, out)) if isinstance(out, dict) else f"a {type(out).__name__}"
+        raise ValueError(f"{function}(): {name} has {found or 'nothing'}, expected {', '.join(like)}")
+    arrays = {key: out[key] for key, array in like.items() if array.shape}
+    for key, array in arrays.items():
+        shape, dtype = like[key].shape, like[key].dtype
+        if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != dtype:
+            found = f"{array.dtype} of shape {array.shape}" if hasattr(array, "dtype") else type(array).__name__
+            raise ValueError(f"{function}(): {name} has {found} for {key}, expected {dtype} of shape {shape}")
+        if not array.flags.carray:
+            raise ValueError(f"{function}(): {name} has an array for {key} that is not contiguous or not writable")
+    return arrays
+
+
+def _apart(function: str, arrays: list[Any], replaced: list[Any], arguments: list[Any]) -> None:
+    """Arrays to write to are no array twice, and no arguments but those that they replace."""
+    ids = [id(array) for array in arrays]
+    held = {id(array) for array in arguments}.difference(map(id, replaced) if ids == [*map(id, replaced)] else ())
+    if len({*ids}) < len(ids) or not held.isdisjoint(ids):
+        raise ValueError(f"{function}(): out has an array twice, or one that is an argument and would be lost")

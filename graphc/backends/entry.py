@@ -1,7 +1,8 @@
 """Functions with which generated modules check what they are given, copied into them like those of `runtime`.
 
 ``_INPUTS``, ``_PARAMS`` and ``_STATE`` are the module's own tables: from a name to its dtype, its shape (ints, and
-names of sizes), its place in the model and, for labels and indices, the sizes that they stay below.
+names of sizes), its place in the model and, for labels and indices, the sizes that they stay below. ``_PASSED`` is its
+memory: which layouts of arrays fitted the model as they were, so that the next arrays of such a layout do too.
 """
 
 from __future__ import annotations
@@ -13,27 +14,37 @@ import numpy as np
 _INPUTS: dict[str, Any] = {}
 _PARAMS: dict[str, Any] = {}
 _STATE: dict[str, Any] = {}
+_PASSED: dict[Any, list[tuple[str, float, str]]] = {}
 
 
 def _checked(function: str, /, **inputs: Any) -> list[Any]:
     """Inputs as arrays: all floats in one type; what does not fit the model is one clear error."""
-    return list(_arrays(function, _INPUTS, inputs).values())
+    layout = _layout(function, inputs)
+    if _passed(layout, inputs):
+        return list(inputs.values())
+    return list(_arrays(function, _INPUTS, inputs, layout).values())
 
 
 def _checked_with_params(function: str, params: Any, /, **inputs: Any) -> list[Any]:
     """The parameters, then the inputs, as arrays: all floats in one type; what does not fit is one clear error."""
+    layout = _layout(function, params, inputs)
+    if _passed(layout, inputs):
+        return [params, *inputs.values()]
     if not hasattr(params, "keys"):
         raise TypeError(f"{function}(): params is a {type(params).__name__}, expected a dict of arrays")
     if params.keys() != _PARAMS.keys():
         lacking = [f"lacks {name}" for name in _PARAMS if name not in params]
         unknown = [f"has {name}, which is not of the model" for name in params if name not in _PARAMS]
         raise ValueError(f"{function}(): params {', '.join(lacking + unknown)}; expected {', '.join(_PARAMS)}")
-    arrays = _arrays(function, {**_PARAMS, **_INPUTS}, {**params, **inputs})
+    arrays = _arrays(function, {**_PARAMS, **_INPUTS}, {**params, **inputs}, layout)
     return [{name: arrays[name] for name in _PARAMS}, *(arrays[name] for name in inputs)]
 
 
 def _checked_with_state(function: str, params: Any, state: Any, /, **inputs: Any) -> list[Any]:
     """The parameters, what the optimiser remembers, then the inputs, as arrays: all floats in one type."""
+    layout = _layout(function, params, state, inputs)
+    if _passed(layout, inputs):
+        return [params, state, *inputs.values()]
     if not hasattr(params, "keys") or params.keys() != _PARAMS.keys():
         # It says what is wrong; what is right is checked below, with all the rest.
         _checked_with_params(function, params)
@@ -44,12 +55,35 @@ def _checked_with_state(function: str, params: Any, state: Any, /, **inputs: Any
     # Apart from inputs of the same name.
     entries = {f"state[{name!r}]": name for name in _STATE}
     table = {**_PARAMS, **_INPUTS, **{entry: _STATE[name] for entry, name in entries.items()}}
-    arrays = _arrays(function, table, {**params, **inputs, **{entry: state[name] for entry, name in entries.items()}})
+    given = {**params, **inputs, **{entry: state[name] for entry, name in entries.items()}}
+    arrays = _arrays(function, table, given, layout)
     remembered = {name: arrays[entry] for entry, name in entries.items()}
     return [{name: arrays[name] for name in _PARAMS}, remembered, *(arrays[name] for name in inputs)]
 
 
-def _arrays(function: str, table: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+def _layout(function: str, *given: Any) -> Any:
+    """What decides whether dicts of arrays fit: names, classes, dtypes and shapes; None if they hold anything else."""
+    layout: list[Any] = [function]
+    for group in given:
+        if type(group) is not dict:
+            return None
+        layout.append(len(group))
+        for name, array in group.items():
+            if not isinstance(array, (np.ndarray, np.generic)):
+                return None
+            layout += name, type(array), array.dtype, array.shape
+    return tuple(layout)
+
+
+def _passed(layout: Any, inputs: dict[str, Any]) -> bool:
+    """Whether arrays of this layout fitted before, as they were: then nothing but labels can be wrong."""
+    limits = _PASSED.get(layout)
+    for name, below, place in limits or ():
+        _in_range(layout[0], name, inputs[name], below, place)
+    return limits is not None
+
+
+def _arrays(function: str, table: dict[str, Any], given: dict[str, Any], layout: Any) -> dict[str, Any]:
     """Floats take the widest type among the arrays given, float32 or float64; Python numbers and integers adapt."""
     kinds = {value.dtype for value in given.values() if isinstance(value, (np.ndarray, np.generic))}
     widths = [dtype.itemsize for dtype in kinds if dtype.kind == "f" and dtype.itemsize <= 8]
@@ -70,17 +104,25 @@ def _arrays(function: str, table: dict[str, Any], given: dict[str, Any]) -> dict
             raise ValueError(f"{function}(): {_misfit(table, arrays, name)}{_at(row[2])}")
         if len(row) > 3:
             limited.append(name)
-    for name in limited:
-        for limit in table[name][3:]:
-            below = sizes.get(limit, np.inf) if isinstance(limit, str) else limit
-            _in_range(function, name, arrays[name], below, table[name][2])
+    limits = [
+        (name, sizes.get(limit, np.inf) if isinstance(limit, str) else limit, table[name][2])
+        for name in limited
+        for limit in table[name][3:]
+    ]
+    for name, below, place in limits:
+        _in_range(function, name, arrays[name], below, place)
+    if layout and all(type(x) is type(arrays[n]) and x.dtype == arrays[n].dtype for n, x in given.items()):
+        # Few layouts come again and again; of many different ones only some are kept.
+        if len(_PASSED) >= 256:
+            _PASSED.clear()
+        _PASSED[layout] = limits
     return arrays
 
 
 def _in_range(function: str, name: str, index: Any, below: float, place: str) -> Any:
     """Labels or indices, when none of them is negative and all are below a size."""
     # Read as unsigned, a negative number is beyond all others: one pass finds what is wrong at either end.
-    if index.size and index.view(f"u{index.itemsize}").max() >= min(below, 2 ** (8 * index.itemsize - 1)):
+    if index.size and not 0 <= index.item(index.view(f"u{index.itemsize}").argmax()) < below:
         wrong = index.min() if index.min() < 0 else index.max()
         expected = f"0 to {below - 1}" if below < np.inf else "at least 0"
         raise ValueError(f"{function}(): {name} holds {wrong}, expected {expected}{_at(place)}")

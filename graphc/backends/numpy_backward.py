@@ -90,7 +90,7 @@ def backward_body(scope: Scope, split: Split, residuals: Mapping[str, str]) -> B
     arguments = {name: names.take(name) for name in seeds}
     leaves = {**leaf_texts(graph, {**locals_, **arguments}), **array_texts(graph, scope.arrays)}
     comment = model_lines(graph, set(), scope.user_names)
-    body = Body(graph, leaves, names, user_names=scope.user_names, comment=comment, blocks=scope.blocks)
+    body = Body(graph, leaves, names, user_names=scope.user_names, comment=comment, room=scope.room("backward"))
     return BackwardBody(body, locals_, arguments)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from graphc.backends.expression_text import expression_text
@@ -15,7 +15,7 @@ from graphc.backends.numpy_expressions import op_text, shared_parts
 from graphc.backends.numpy_names import Names
 from graphc.backends.numpy_scan import Comment, Function, Statement, Written, assignment, dtype_text, empty
 from graphc.backends.regions import Region, adds_up, reads_rows
-from graphc.backends.ufuncs import as_ufunc, with_out
+from graphc.backends.ufuncs import as_ufunc, is_elementwise, takes_out, with_out
 from graphc.graph import Graph, Node
 from graphc.numpy_text import call, literal, subscript, with_part
 from graphc.op import OPS, OpCall
@@ -23,13 +23,7 @@ from graphc.size import Size
 from graphc.tensor_type import Shape, product
 
 RUNTIME = "_blockwise"
-"""The function that modules with regions have; it needs `STATE`."""
-STATE = (
-    "# Elements of a block: few enough for the cache, and for memory that is not the system's to give.",
-    "_BLOCK = 16_000",
-    "# Work arrays that no call is using.",
-    "_WORK = {}",
-)
+"""The function that runs over the blocks."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +109,7 @@ def written_region(region: Region, place: Place) -> WrittenRegion:
         _compute(block, node)
     _assign_work(block)
     function = place.names.take("block")
-    arrays = [assignment(name, empty(node.tensor), ()) for node, name in block.arrays.items()]
+    arrays = [replace(assignment(name, empty(node.tensor), ()), node=node) for node, name in block.arrays.items()]
     body: list[Written] = [assignment(text.id, _rows(block, name), ()) for name, text in block.slices.items()]
     numbers = _numbers(block)
     body += [_statement(block, step, numbers) for step in block.steps]
@@ -151,7 +145,7 @@ def _operand(block: _Block, node: Node, operand: Node) -> ast.expr:
     if operand in block.texts:
         return block.texts[operand]
     text = block.place.texts[operand]
-    if not isinstance(text, ast.Name) or not reads_rows(node, operand, block.region.size):
+    if not isinstance(text, ast.Name) or not reads_rows(block.place.graph, node, operand, block.region.size):
         return text
     if text.id not in block.slices:
         block.slices[text.id] = ast.Name(block.place.names.take(f"{text.id}_rows"), ast.Load())
@@ -183,18 +177,20 @@ def _assign_work(block: _Block) -> None:
     counts: dict[_Kind, int] = {}
     held: list[list[tuple[_Kind, int]]] = [[] for _ in block.steps]
     for position, step in enumerate(block.steps):
-        # An operand that dies here may be written over: a ufunc reads an element before it writes it.
-        for kind, number in held[position]:
+        # An operand that dies here may be written over where each element is read before it is written.
+        ended = [*held[position]] if is_elementwise(step.value) else []
+        for kind, number in ended:
             free.setdefault(kind, []).append(number)
-        elementwise = step.node.op.elementwise is not None and as_ufunc(step.value) is not None
-        if step.node in block.arrays or not elementwise or not _gives_node(block, step):
-            continue
-        kind = _Kind(step.node.tensor.shape[1:], step.node.tensor.dtype)
-        if not free.get(kind):
-            counts[kind] = counts.get(kind, 0) + 1
-            free.setdefault(kind, []).append(counts[kind] - 1)
-        step.work = kind, free[kind].pop()
-        held[last[position]].append(step.work)
+        returned = step.node in block.arrays or step.node in block.sums
+        if not returned and takes_out(step.value) and _gives_node(block, step):
+            kind = _kind(step.node)
+            if not free.get(kind):
+                counts[kind] = counts.get(kind, 0) + 1
+                free.setdefault(kind, []).append(counts[kind] - 1)
+            step.work = kind, free[kind].pop()
+            held[last[position]].append(step.work)
+        for kind, number in held[position][len(ended) :]:
+            free.setdefault(kind, []).append(number)
 
 
 def _gives_node(block: _Block, step: _Step) -> bool:
@@ -236,7 +232,7 @@ def _statement(block: _Block, step: _Step, numbers: Mapping[tuple[_Kind, int], i
         return assignment(step.name, step.value, comment, also)
     out = _rows(block, block.arrays[step.node])
     read = any(user in block.texts for user, _ in block.place.graph.users(step.node))
-    if step.node.op.elementwise is None or as_ufunc(step.value) is None:
+    if not takes_out(step.value):
         target = f"{expression_text(out)} = {step.name}" if read else expression_text(out)
         return assignment(target, step.value, comment, also)
     value = with_out(step.value, out)

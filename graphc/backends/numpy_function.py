@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from graphc.backends.numpy_indices import range_checks
@@ -23,10 +23,11 @@ from graphc.backends.numpy_sizes import (
 )
 from graphc.backends.numpy_spelling import Spelling
 from graphc.backends.numpy_statements import Body, Checks
+from graphc.backends.numpy_work import Room
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.graph import Graph, Node
-from graphc.numpy_text import float_dtype, literal, method
+from graphc.numpy_text import float_dtype, literal, method, subscript
 from graphc.op import OPS
 from graphc.partition import reached
 from graphc.size import Size, size_names
@@ -54,8 +55,10 @@ class Scope:
         The names in the model.
     dtype : str
         The model's float type.
-    blocks : bool
-        Whether functions compute by blocks of rows where that is quicker.
+    speed : bool
+        Whether functions use memory again, and compute by blocks of rows, where that is quicker.
+    rows : frozenset of str
+        Named sizes that are numbers of rows of data, and may be large.
     """
 
     raw: Graph
@@ -65,11 +68,16 @@ class Scope:
     reserved: Collection[str]
     user_names: Collection[str]
     dtype: str
-    blocks: bool = False
+    speed: bool = False
+    rows: frozenset[str] = frozenset()
 
     def names(self, taken: Iterable[str] = ()) -> Names:
         """A new scope inside a function."""
         return Names([*self.reserved, *self.sizes.values(), *taken])
+
+    def room(self, function: str) -> Room | None:
+        """Where a function may put large arrays; None for functions that are to be read first."""
+        return Room(function, self.rows) if self.speed else None
 
 
 COMMENT_WIDTH = 100
@@ -91,6 +99,22 @@ class Direction:
     argument: str
     arrays: Mapping[str, str]
     shapes: Mapping[str, Shape]
+
+
+@dataclass(frozen=True)
+class Results:
+    """Dicts of arrays that a function returns, for which its caller may give arrays, in functions written for speed.
+
+    Attributes
+    ----------
+    outputs : sequence of mapping of str to str
+        For each dict, from its entries to outputs of the graph.
+    replaced : mapping of str to str
+        From outputs to the parameters and inputs that they are new values of.
+    """
+
+    outputs: Sequence[Mapping[str, str]]
+    replaced: Mapping[str, str] = field(default_factory=dict)
 
 
 Returning = Callable[[Spelling], list[str]]
@@ -119,6 +143,8 @@ class EntryFunction:
     direction : Direction, optional
     state : mapping of str to str
         Entries of one more argument, a dict, with the graph's inputs that they are.
+    results : Results, optional
+        What the caller may give arrays for.
     """
 
     def __init__(
@@ -135,6 +161,7 @@ class EntryFunction:
         plain: Collection[Node] | None = None,
         direction: Direction | None = None,
         state: Mapping[str, str] | None = None,
+        results: Results | None = None,
     ) -> None:
         self.scope, self.name, self.graph, self.direction = scope, name, graph, direction
         self.inputs = [str(node.attrs["name"]) for node in scope.raw.inputs if node.attrs["name"] in inputs]
@@ -144,6 +171,7 @@ class EntryFunction:
         self.state = {entry: names.take(entry) for entry in state or {}}
         self.spelling = Spelling(scope.sizes, self._float_text())
         self.conditions = conditions_of(scope.raw, source)
+        self.results, self.out, self.given = results or Results(()), "", list[str]()
         self.tangents: dict[str, str] = {}
         if direction is not None:
             # A cotangent is an array already, tangents are taken out of their dict.
@@ -161,7 +189,7 @@ class EntryFunction:
             comment=model_lines(graph, plain, scope.user_names, what),
             keep=keep,
             checks=self._checks,
-            blocks=scope.blocks,
+            room=self._room(results, names) if scope.speed else None,
         )
 
     def lines(self, doc: str, returning: Returning, carried: Iterable[str] = ()) -> list[str]:
@@ -191,17 +219,50 @@ class EntryFunction:
         entry = [INDENT + line for line in (*sizes.lines, *conditions)]
         arguments = [self.scope.arguments[name] for name in self.inputs]
         further = [self.direction.argument] if self.direction else []
-        signature = [*self._dicts(), *further, *arguments]
+        signature = [*self._dicts(), *further, *arguments, *([f"{self.out}=None"] if self.given else [])]
         start = [
             *joined_lines(f"def {self.name}(", signature, "):", ""),
             f"{INDENT}{doc}",
             *self._check_lines(arguments),
+            *self._out_lines(arguments),
             *self._param_lines([*entry, *directions, *statements]),
             *entry,
             *directions,
         ]
         separator = [""] if len(start) > 2 and self.body.statements else []
         return [*start, *separator, *statements]
+
+    def _room(self, results: Results | None, names: Names) -> Room:
+        """Where large arrays are put; results that the caller may give arrays for go into these."""
+        if results is None:
+            return Room(self.name, self.scope.rows)
+        self.out = names.take("out")
+        nodes = [{key: self.graph.outputs[output] for key, output in entries.items()} for entries in results.outputs]
+        self.given = [names.take("new_params"), names.take("new_state")] if results.replaced else [self.out]
+        given: dict[Node, list[ast.expr]] = {}
+        for local, entries in zip(self.given, nodes, strict=True):
+            for key, node in entries.items():
+                if node.tensor.shape:
+                    given.setdefault(node, []).append(subscript(ast.Name(local, ast.Load()), ast.Constant(key)))
+        leaves = {str(leaf.attrs["name"]): leaf for leaf in (*self.graph.inputs, *self.graph.params)}
+        replaced: dict[Node, Node] = {}
+        for output, leaf in results.replaced.items():
+            replaced.setdefault(self.graph.outputs[output], leaves[leaf])
+        return Room(self.name, self.scope.rows, given, replaced)
+
+    def _out_lines(self, arguments: Sequence[str]) -> list[str]:
+        """The caller's arrays, or new ones."""
+        if not self.given:
+            return []
+        target, given = ", ".join(self.given), [quoted(self.name), self.out]
+        if self.results.replaced:
+            return joined_lines(f"{target} = _given_pair(", [*given, *self._dicts(), *arguments], ")")
+        names = [*self.results.outputs[0]]
+        values = [f"params[{quoted(name)}]" if name in self.params else self.scope.arguments[name] for name in names]
+        pairs = [f"{quoted(name)}: {value}" for name, value in zip(names, values, strict=True)]
+        like = "params" if names == [*self.params] else "\n".join(joined_lines("{", pairs, "}", INDENT * 2)).strip()
+        held = [*(["*params.values()"] if self.params else []), *arguments]
+        return joined_lines(f"{target} = _given(", [*given, like, f"[{', '.join(held)}]"], ")")
 
     def _checks(self, graph: Graph) -> Checks:
         """What is asked of labels and indices; those that the step of a scan is given are checked in each step."""

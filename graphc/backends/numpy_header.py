@@ -21,7 +21,12 @@ from graphc.tensor_type import Shape, TensorType
 
 
 def module_docstring(
-    raw: Graph, provenance: str, conventions: Sequence[str], lacking: str = "", optimize: Optimize = "readable"
+    raw: Graph,
+    provenance: str,
+    conventions: Sequence[str],
+    lacking: str = "",
+    optimize: Optimize = "readable",
+    reassociate: bool = False,
 ) -> str:
     """The docstring of a module: what the model says of itself, where it comes from, its signature, what it lacks."""
     title = raw.doc.strip().split("\n")[0]
@@ -35,7 +40,8 @@ def module_docstring(
     for title, items in tables.items():
         rows = filled_lines(items, "   ", WIDTH - 9)
         lines += [f"{title if position == 0 else '':9}{row}" for position, row in enumerate(rows)]
-    lines += ["", *_FLOATS, *(["", _SPEED] if optimize == "speed" else []), *(["", lacking] if lacking else [])]
+    styles = [*([_SPEED] if optimize == "speed" else []), *([_REASSOCIATED] if reassociate else [])]
+    lines += ["", *_FLOATS, *(["", *styles] if styles else []), *(["", lacking] if lacking else [])]
     return literal_text("\n".join(lines) + "\n")
 
 
@@ -43,7 +49,8 @@ _FLOATS = (
     "Floats are computed in the widest type among the arrays given, float32 or float64; numbers,",
     "lists and integers adapt. Nothing given is changed, nothing returned shares its memory.",
 )
-_SPEED = "Written for speed: large arrays are computed by blocks of rows, in work arrays that are kept."
+_SPEED = "Written for speed: large arrays are computed by blocks of rows, and in work arrays that are kept."
+_REASSOCIATED = "Sums and products are regrouped: differences far smaller than their values' spread lose digits."
 
 
 def function_docstring(text: str) -> str:

@@ -2,7 +2,8 @@
 
 What is assigned stays until the function returns; what stands inside an expression goes when its user is computed.
 Where a sum, difference, product or quotient has a large operand that nobody else holds, NumPy writes the result into
-it. Of a region the whole arrays are there before its first block; work arrays, which a module keeps, do not count.
+it. Of a region the whole arrays are there before its first block. A function has its work arrays from start to end, and
+so the arrays for what it returns where its caller may give them; the work arrays of blocks are small and do not count.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def peak_memory(body: Body, outputs: Mapping[str, Node], sizes: Mapping[str, int
         The largest of them is the peak; which that is may depend on named sizes.
     """
     memory = _Memory(sizes or {})
+    memory.start(body)
     memory.run(body)
     memory.give(body, outputs)
     return tuple(memory.peaks)
@@ -59,12 +61,19 @@ class _Memory:
     held: Size = 0
     peaks: list[Size] = field(default_factory=lambda: [0])
 
+    def start(self, body: Body) -> None:
+        """What is there all along."""
+        given = [node.type for node, arrays in body.room.given.items() for _ in arrays] if body.room else []
+        self.held = sum((self._type(type).nbytes for type in (*body.work, *given)), self.held)
+        self._note(0)
+
     def run(self, body: Body, *, again: bool = False) -> None:
         """The statements of a body; a step that runs again replaces what its names held."""
         for node in body.order:
             before = self.held
             if isinstance(node, Region):
-                self.held = sum((self._bytes(x) for x in (*node.results, *node.sums)), self.held)
+                results = (x for x in (*node.results, *node.sums) if x not in body.placed)
+                self.held = sum((self._bytes(x) for x in results), self.held)
             elif node in body.steps:
                 self._loop(body, node)
             elif isinstance(body.texts[node], ast.Name) and node not in body.leaves:
@@ -77,7 +86,8 @@ class _Memory:
         for name, text in body.results(outputs).items():
             node = outputs[name]
             self.held = self.held + (self._value(body, node) if _is_inline(body, node) else 0)
-            if text is not body.texts[node] and not is_literal(body.texts[node]):
+            copied = text is not body.texts[node] and not is_literal(body.texts[node])
+            if copied and not (body.room and node in body.room.given):
                 self.held = self.held + self._bytes(node)
             self._note(0)
 
@@ -94,9 +104,9 @@ class _Memory:
         types = [self._type(operand.type) for operand in operands]
         strided = [is_strided(body.graph, operand) for operand in operands]
         needed = scratch(node.op, self._type(node.type), types, node.attrs, strided)
-        made = self._bytes(node)
+        made = self._bytes(node) if node not in body.placed else 0
         if node.op.body is not None:
-            needed = made * _arrays_inside(node.op.body)
+            needed = self._bytes(node) * _arrays_inside(node.op.body)
         if (operand := body.in_place.get(node)) is not None:
             self._note(needed)
             self.held = before

@@ -10,12 +10,12 @@ from types import ModuleType
 
 from graphc.backends.graph_text import graph_text
 from graphc.backends.numpy_backward import backward_body, backward_function
-from graphc.backends.numpy_blocks import RUNTIME, STATE
 from graphc.backends.numpy_check import MAIN, check_function
 from graphc.backends.numpy_derivatives import DerivativeFunction, derivative_function
 from graphc.backends.numpy_flat import FLAT_NAMES, Residuals, flat_functions
 from graphc.backends.numpy_function import (
     EntryFunction,
+    Results,
     Scope,
     dict_lines,
 )
@@ -36,6 +36,7 @@ from graphc.backends.numpy_runtime import copied_functions, runtime_names
 from graphc.backends.numpy_spelling import Spelling
 from graphc.backends.numpy_statements import Body
 from graphc.backends.numpy_training import TRAINING_NAMES, state_table, training_functions
+from graphc.backends.numpy_work import state_lines
 from graphc.backends.regions import Optimize
 from graphc.collector import collector_paused
 from graphc.diagnostics import Diagnostic
@@ -82,6 +83,8 @@ class Program:
         One step, for ``train_step``.
     optimize : {"readable", "speed"}
         Whether functions compute by blocks of rows where that is quicker.
+    reassociate : bool
+        Whether sums and products are regrouped where that may lose digits; the docstring says so.
     """
 
     name: str
@@ -99,8 +102,11 @@ class Program:
     moved: Mapping[str, Node] = field(default_factory=dict)
     training: TrainingStep | None = None
     optimize: Optimize = "readable"
+    reassociate: bool = False
 
 
+PASSED = ("# Layouts of arguments that fitted, with what their labels stay below.", "_PASSED = {}")
+"""What the entry check remembers."""
 GRAPH = "_GRAPH"
 """The name of the graph's text in modules that carry it."""
 
@@ -132,15 +138,16 @@ def emit_module(program: Program) -> str:
     if program.training:
         tables += ["", *state_table(program.training)]
     if program.raw.inputs or program.raw.params:
-        blocks.append(tables)
-    blocks += [[*STATE]] if any(f"{RUNTIME}(" in line for function in functions for line in function) else []
+        blocks += [tables, [*PASSED]]
+    blocks += [state] if (state := state_lines(functions)) else []
     blocks += helpers
     # A saved array is made when the module is loaded, after the function that makes it.
     blocks += [constants] if constants else []
     blocks += [[f"{GRAPH} = {literal_text(graph_text(program.raw))}"]] if "graph" in program.extras else []
     blocks += [MAIN] if "check" in program.extras else []
     conventions = conventions_of(program.raw, program.losses, program.variables, program.conventions)
-    doc = module_docstring(program.raw, program.provenance, conventions, _lacking(program), program.optimize)
+    styles = (program.optimize, program.reassociate)
+    doc = module_docstring(program.raw, program.provenance, conventions, _lacking(program), *styles)
     standard = ["import base64"] if any("base64." in line for block in blocks for line in block) else []
     standard += ["from typing import NamedTuple"] if outputs else []
     imports = [*standard, *([""] if standard else []), "import numpy as np"]
@@ -215,8 +222,14 @@ def _scope(program: Program) -> Scope:
         reserved=frozenset({*runtime_names(), *arrays.values()}),
         user_names=frozenset(_user_names(raw)),
         dtype=str(getattr(types[0], "dtype", "float64")) if types else "float64",
-        blocks=program.optimize == "speed",
+        speed=program.optimize == "speed",
+        rows=_row_sizes(raw),
     )
+
+
+def _row_sizes(raw: Graph) -> frozenset[str]:
+    """The named sizes that are numbers of rows of data: those of the first axes of inputs."""
+    return frozenset(name for node in raw.inputs for size in node.tensor.shape[:1] for name in size_names(size))
 
 
 def _user_names(raw: Graph) -> Iterator[str]:
@@ -378,7 +391,9 @@ def _gradient_entry(program: Program, scope: Scope, graph: Graph) -> EntryFuncti
     (loss,) = program.losses
     inputs = [str(node.attrs["name"]) for node in program.raw.inputs]
     source = reached(program.raw, [program.raw.outputs[loss]])
-    return EntryFunction(scope, "value_and_grad", graph, inputs, source, forward=[loss])
+    results = Results([{name: f"d_{name}" for name in program.variables}])
+    given = results if {*program.variables} <= program.moved.keys() else None
+    return EntryFunction(scope, "value_and_grad", graph, inputs, source, forward=[loss], results=given)
 
 
 def _loss_and_gradients(program: Program, graph: Graph) -> dict[str, Node]:

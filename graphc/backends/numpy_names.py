@@ -17,7 +17,7 @@ TypeError ValueError
 """
 _MODULE_NAMES = """
 np base64 NamedTuple Outputs init_params forward backward value_and_grad evaluate params residuals rng rest dtype
-_INPUTS _PARAMS _GRAPH _BLOCK _WORK
+_INPUTS _PARAMS _PASSED _GRAPH _BLOCK _WORK
 """
 BUILTINS = frozenset(_BUILTINS.split())
 MODULE_NAMES = frozenset(_MODULE_NAMES.split())

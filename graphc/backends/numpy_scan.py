@@ -49,7 +49,8 @@ class Scan:
 class Statement:
     """An assignment, with its text, the model lines that it comes from, and other names that the model has for it.
 
-    With another ``operator`` it changes its target; without any, the value is a call that does.
+    With another ``operator`` it changes its target; without any, the value is a call that does. ``node`` is what the
+    target is, where the statement makes a new array for it.
     """
 
     target: str
@@ -58,6 +59,7 @@ class Statement:
     comment: Comment
     also: tuple[str, ...] = ()
     operator: str = "="
+    node: Node | None = None
 
     @property
     def start(self) -> str:

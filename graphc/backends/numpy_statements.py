@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import chain
 from typing import Protocol, cast
 
@@ -28,9 +28,11 @@ from graphc.backends.numpy_scan import (
     stores,
     updates,
 )
-from graphc.backends.regions import Region, schedule
+from graphc.backends.numpy_work import Memory, Room, is_wide, placed, read_in
+from graphc.backends.regions import Region, late, schedule
+from graphc.backends.ufuncs import takes_out
 from graphc.graph import Graph, Node
-from graphc.numpy_text import method, subscript, with_part
+from graphc.numpy_text import call, method, subscript, with_part
 from graphc.op import OPS
 from graphc.ops.operand_text import is_literal
 from graphc.size import at_least
@@ -79,8 +81,8 @@ class Body:
         Nodes that get a name in any case.
     checks : callable
         From the graph, or the step of a scan in it, to what is asked of labels and indices where they are computed.
-    blocks : bool
-        Whether to compute regions of the graph by blocks of rows.
+    room : Room, optional
+        Where to put large arrays; with it, regions of the graph are computed by blocks of rows.
 
     Attributes
     ----------
@@ -93,6 +95,11 @@ class Body:
         Of scans, what is repeated.
     in_place : dict of Node to Node
         Of what is computed in the memory of an operand, that operand.
+    room : Room, optional
+    work : tuple of TensorType
+        The work arrays that it uses.
+    placed : frozenset of Node
+        What is computed in these, or in arrays of the caller.
     """
 
     def __init__(
@@ -105,7 +112,7 @@ class Body:
         comment: Comments,
         keep: Collection[Node] = (),
         checks: Callable[[Graph], Checks] | None = None,
-        blocks: bool = False,
+        room: Room | None = None,
     ) -> None:
         self.graph = graph
         self.names = names
@@ -127,29 +134,77 @@ class Body:
         self._ends: dict[Node, ast.expr] = {}
         self._own_memory: dict[Node, bool] = {}
         self._targets = self._named(user_names, frozenset(keep))
-        self.order = schedule(graph, {*self.leaves, *self._checks}) if blocks else graph.nodes
+        self.room = room
+        self.work: tuple[TensorType, ...] = ()
+        self.placed: frozenset[Node] = frozenset()
+        self.order = self._scheduled(room) if room else graph.nodes
         for item in self.order:
             if isinstance(item, Region):
                 self._write_region(item)
             elif item in self._checks or not isinstance(self.texts.get(item), ast.Name):
                 self._write(item)
+        if room:
+            self._place(room)
 
     def results(self, outputs: Mapping[str, Node]) -> dict[str, ast.expr]:
         """Expressions for what is returned; none of them shares memory with an argument or another result."""
         found: dict[str, ast.expr] = {}
         seen: set[Node] = set()
+        given = {node: [*arrays] for node, arrays in self.room.given.items()} if self.room else {}
         for name, node in outputs.items():
             root, fresh = self._origin(node)
             value = self.strong(node)
             unchanging = not node.tensor.shape and (node.op in _GIVEN or node in self._own_memory)
             shared = root in seen or not fresh
-            found[name] = method(value, "copy") if shared and not unchanging else value
+            if arrays := given.get(node):
+                array = arrays.pop(0)
+                value = value if node in self.placed and root not in seen else call("_stored", array, value)
+            elif shared and not unchanging:
+                value = method(value, "copy")
+            found[name] = value
             seen.add(root)
         return found
 
     def strong(self, node: Node) -> ast.expr:
         """A node as an array, also where its text is a Python number."""
         return as_strong(node, self.texts[node])
+
+    def _scheduled(self, room: Room) -> Sequence[Node | Region]:
+        """Regions around what is left, results that replace arguments last."""
+        order = schedule(self.graph, {*self.leaves, *self._checks}, room.rows)
+        return late(self.graph, order, room.replaced)
+
+    def _place(self, room: Room) -> None:
+        """Use the caller's arrays and work arrays for what the statements make."""
+        variables = {node: text.id for node, text in self.texts.items() if isinstance(text, ast.Name)}
+        roots = {name: variables.get(self._origin(node)[0], name) for node, name in variables.items()}
+        returned = read_in(self.texts[node] for node in self.graph.outputs.values())
+        memory = Memory(variables, roots, frozenset(roots.get(name, name) for name in returned))
+        found = placed(self.statements, memory, self.names.take("work"), room)
+        self.statements, self.work = found.statements, found.kinds
+        self.placed = self._with_beginnings(found.nodes)
+        for node in room.given if room.replaced else ():
+            root = self._origin(node)[0]
+            if root in self.leaves and room.replaced.get(node) is not root:
+                # Before the argument that it is memory of is written to.
+                name = self.names.number(node.op.name)
+                self.statements.append(assignment(name, method(self.texts[node], "copy"), self.comment(node)))
+                self.texts[node] = ast.Name(name, ast.Load())
+
+    def _with_beginnings(self, nodes: Collection[Node]) -> frozenset[Node]:
+        """Nodes, and those that are computed in the same memory before."""
+        found = set(nodes)
+        for node in nodes:
+            while (before := self.in_place.get(node)) is not None and before not in found:
+                found.add(before)
+                node = before
+        return frozenset(found)
+
+    def _has_place(self, node: Node, value: ast.expr) -> bool:
+        """Whether a node is to be written into an array that is there already."""
+        if self.room is None or not isinstance(node.type, TensorType) or not takes_out(value):
+            return False
+        return node in self.room.given or is_wide(node.type, self.room.rows)
 
     def _named(self, user_names: Collection[str], keep: Collection[Node]) -> dict[Node, str]:
         """Names for nodes that have one in the model first, then for gradients."""
@@ -196,6 +251,7 @@ class Body:
             return
         text = expression_text(value)
         single = self._uses[node] == 1 and node not in self._targets and node not in self._checks
+        single = single and not self._has_place(node, value)
         if single and len(text) <= INLINE and isinstance(node.type, TensorType):
             self.texts[node], self._inline[node] = self._once(node, value), len(text)
         else:
@@ -225,7 +281,8 @@ class Body:
         target = self._assign_in_place(node, target, value)
         if target is None:
             target = self._targets.get(node) or self.names.number(stem)
-            self.statements.append(Statement(target, value, text, self.comment(node), self._also.get(node, ())))
+            also = self._also.get(node, ())
+            self.statements.append(Statement(target, value, text, self.comment(node), also, node=node))
         self.texts[node] = ast.Name(target, ast.Load())
         self._inline.pop(node, None)
 
@@ -235,7 +292,7 @@ class Body:
         From its end inwards the expression is taken apart as long as one operand is an array that nobody else needs:
         a part of the expression, or a variable that is read for the last time and is not the user's.
         """
-        if not is_large(node) or node in self._checks:
+        if not is_large(node) or node in self._checks or (self.room is not None and node in self.room.given):
             return None
         inner, part, way = node, value, list[tuple[Node, ast.expr, Node]]()
         while not isinstance(part, ast.Name) and (operand := self._spent(inner, part, variables=target is None)):
@@ -248,7 +305,8 @@ class Body:
             name = part.id
         else:
             name = target or self.names.number(node.op.name)
-            self.statements.append(Statement(name, part, expression_text(part), comment, self._also.get(node, ())))
+            also = self._also.get(node, ())
+            self.statements.append(Statement(name, part, expression_text(part), comment, also, node=node))
         for found in (self._update(*step, name) for step in way):
             text = expression_text(found.value)
             self.statements.append(Statement(name, found.value, text, comment, operator=found.operator))

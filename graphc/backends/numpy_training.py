@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
-from graphc.backends.numpy_function import EntryFunction, Scope
+from graphc.backends.numpy_function import EntryFunction, Results, Scope
 from graphc.backends.numpy_header import function_docstring, shape_text
 from graphc.backends.numpy_layout import INDENT, joined_lines, quoted
 from graphc.backends.numpy_spelling import Spelling
@@ -58,6 +58,8 @@ def _train_step(scope: Scope, loss: str, step: TrainingStep) -> list[str]:
     graph, raw = step.graph, scope.raw
     forward = set(reached(graph, [graph.outputs[loss]]))
     own = {node for node in graph.nodes if any(span.source is step.source for span in graph.spans.get(node, ())[:1])}
+    replaced = {output: name for name, output in step.params.items()}
+    replaced |= {output: entry_input(name) for name, output in step.state.items()}
     entry = EntryFunction(
         scope,
         "train_step",
@@ -66,6 +68,7 @@ def _train_step(scope: Scope, loss: str, step: TrainingStep) -> list[str]:
         reached(raw, [raw.outputs[loss]]),
         plain=forward | own,
         state={name: entry_input(name) for name in step.types},
+        results=Results((step.params, step.state), replaced),
     )
     results = entry.body.results(graph.outputs)
 

@@ -6,24 +6,27 @@ adds it up. What reads a sum needs all blocks, and is in a region of a later lev
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from graphc.graph import Graph, Node
 from graphc.op import OPS
 from graphc.ops.indexing import Slice
-from graphc.size import Size, nominal
-from graphc.tensor_type import TensorType
+from graphc.size import Size, nominal, size_names, substitute
+from graphc.tensor_type import Shape, TensorType
 
+Item = TypeVar("Item")
 Optimize = Literal["readable", "speed"]
 """How modules are written; only those for speed have regions."""
 OPTIMIZE: tuple[Optimize, ...] = ("readable", "speed")
 
 FEWEST = 3
 """Arrays that a region must save: calling a function for each block is not free."""
-SMALL = 2**13
-"""Elements up to which an array of known size stays in the cache by itself."""
+LARGE = 2**17
+"""Elements from which on an array is so large that the cache does not hold what is computed from it."""
+MANY = 2**18
+"""What a named size counts for that is a number of rows: there may be many."""
 
 _ROW_ATTRIBUTES = frozenset({"axis", "keepdims", "ddof"})
 _ADDED = ("sum", "mean")
@@ -51,7 +54,7 @@ class Region:
     sums: tuple[Node, ...]
 
 
-def schedule(graph: Graph, barred: Collection[Node] = ()) -> Sequence[Node | Region]:
+def schedule(graph: Graph, barred: Collection[Node], rows: Collection[str]) -> Sequence[Node | Region]:
     """The nodes of a graph and its regions, each after all that it reads.
 
     Parameters
@@ -59,13 +62,15 @@ def schedule(graph: Graph, barred: Collection[Node] = ()) -> Sequence[Node | Reg
     graph : Graph
     barred : collection of Node
         Nodes that are in no region.
+    rows : collection of str
+        Named sizes that are numbers of rows, and may be large.
     """
     keys = {node: row_size(graph, node) for node in graph.nodes if node not in barred}
     levels = _sunk(graph, keys, _levels(graph, keys))
     places: dict[tuple[int, Size | None], list[Node]] = {}
     for node in graph.nodes:
         places.setdefault((levels[node], keys.get(node)), []).append(node)
-    found = {place: _region(graph, place[1], nodes) for place, nodes in places.items() if place[1] is not None}
+    found = {place: _region(graph, place[1], nodes, rows) for place, nodes in places.items() if place[1] is not None}
     if not any(found.values()):
         return graph.nodes
     order: list[Node | Region] = []
@@ -75,16 +80,59 @@ def schedule(graph: Graph, barred: Collection[Node] = ()) -> Sequence[Node | Reg
     return order
 
 
+def late(graph: Graph, order: Sequence[Node | Region], last: Collection[Node]) -> Sequence[Node | Region]:
+    """An order in which some nodes, what is made from them, and arithmetic for these alone come after all others."""
+    items = {node: item for item in order for node in (item.nodes if isinstance(item, Region) else (item,))}
+    held: set[Node | Region] = set()
+    for item in order:
+        nodes = item.nodes if isinstance(item, Region) else (item,)
+        if any(node in last or any(items.get(x) in held for x in graph.operands(node)) for node in nodes):
+            held.add(item)
+    for item in reversed(order) if held else ():
+        if isinstance(item, Node) and item.op.elementwise is not None and item not in held:
+            users = [items[user] for user, _ in graph.users(item)]
+            held.update([item] if users and all(user in held for user in users) else ())
+
+    def needs(item: Node | Region) -> list[Node | Region]:
+        nodes = item.nodes if isinstance(item, Region) else (item,)
+        found = dict.fromkeys(items[x] for node in nodes for x in graph.operands(node))
+        return [x for x in found if x in held and x is not item]
+
+    needed = {x for item in held for x in needs(item)}
+    last_items = [item for item in order if item in held and item not in needed]
+    return [*(item for item in order if item not in held), *_by_demand(last_items, needs)]
+
+
+def extent(shape: Shape, rows: Collection[str]) -> int:
+    """The elements of an array of a shape, with numbers for named sizes.
+
+    Examples
+    --------
+    >>> from graphc.size import named_size
+    >>> extent((named_size("N"), 3), ["N"]), extent((10, 3), [])
+    (196608, 30)
+    """
+    total = 1
+    for size in shape:
+        many = {name: MANY for name in size_names(size) if name in rows}
+        total *= nominal(substitute(size, many))
+    return total
+
+
 def adds_up(node: Node, size: Size) -> bool:
     """Whether a node of a region adds up the leading axis."""
     return node.op.name in _ADDED and 0 in _axes(node)
 
 
-def reads_rows(node: Node, operand: Node, size: Size) -> bool:
+def reads_rows(graph: Graph, node: Node, operand: Node, size: Size) -> bool:
     """Whether a node of a region reads of an operand the rows that it computes; else it reads all of it."""
     type = operand.type
     if not isinstance(type, TensorType) or not type.shape or type.shape[0] != size:
         return False
+    if node.op is OPS["einsum"]:
+        return _first_label(node) in _labels(graph, node, operand)
+    if node.op is OPS["gather"]:
+        return operand is not graph.operands(node)[0]
     broadcasts = node.op.elementwise is not None or node.op is OPS["broadcast_to"]
     return type.ndim == node.tensor.ndim if broadcasts else True
 
@@ -97,6 +145,10 @@ def row_size(graph: Graph, node: Node) -> Size | None:
         return None
     if node.op.elementwise is not None or node.op is OPS["broadcast_to"]:
         return _leading(node)
+    if node.op is OPS["einsum"]:
+        return _leading(node) if _is_by_rows(graph, node) else None
+    if node.op is OPS["gather"]:
+        return _leading(node) if _takes_rows(graph, node) else None
     size = _leading(operands[0])
     if len(operands) > 1 or node.op.arity is None:
         # Joined along another axis.
@@ -129,6 +181,36 @@ def _keeps_rows(node: Node, operand: Node) -> bool:
     return node.op.apart is not None or node.op.flops == 0
 
 
+def _first_label(node: Node) -> str:
+    """The label of the first axis of a contraction's result."""
+    return str(node.attrs["spec"]).split("->")[1][:1]
+
+
+def _labels(graph: Graph, node: Node, operand: Node) -> str:
+    """The labels of an operand of a contraction, wherever it stands in it."""
+    specs = str(node.attrs["spec"]).split("->")[0].split(",")
+    return "".join(spec for spec, x in zip(specs, graph.operands(node), strict=True) if x is operand)
+
+
+def _is_by_rows(graph: Graph, node: Node) -> bool:
+    """Whether the first axis of a contraction's result is the first of all operands that have it."""
+    label, specs = _first_label(node), str(node.attrs["spec"]).split("->")[0].split(",")
+    first = all(label not in spec[1:] for spec in specs)
+    # What stands in it with and without that axis would be read both by rows and as a whole.
+    mixed = any(
+        label in _labels(graph, node, x) and label not in spec
+        for spec, x in zip(specs, graph.operands(node), strict=True)
+    )
+    return bool(label) and first and not mixed
+
+
+def _takes_rows(graph: Graph, node: Node) -> bool:
+    """Whether one array of indices takes rows of a table, which is another array."""
+    items, (table, *indices) = node.attrs["items"], graph.operands(node)
+    assert isinstance(items, tuple)
+    return items[0] == "tensor" and len(indices) == 1 and bool(indices[0].tensor.shape) and indices[0] is not table
+
+
 def _axes(node: Node) -> tuple[int, ...]:
     axis = node.attrs.get("axis", 0)
     return axis if isinstance(axis, tuple) else (axis,) if isinstance(axis, int) else (0,)
@@ -139,15 +221,17 @@ def _levels(graph: Graph, keys: Mapping[Node, Size | None]) -> dict[Node, int]:
     levels: dict[Node, int] = {}
     for node in graph.nodes:
         key = keys.get(node)
-        levels[node] = max((levels[x] + _waits(node, x, key, keys.get(x)) for x in graph.operands(node)), default=0)
+        levels[node] = max(
+            (levels[x] + _waits(graph, node, x, key, keys.get(x)) for x in graph.operands(node)), default=0
+        )
     return levels
 
 
-def _waits(node: Node, operand: Node, key: Size | None, operand_key: Size | None) -> bool:
+def _waits(graph: Graph, node: Node, operand: Node, key: Size | None, operand_key: Size | None) -> bool:
     """Whether a node has to wait for the end of the loop that an operand is computed in."""
     if operand_key is None:
         return False
-    return key != operand_key or adds_up(operand, operand_key) or not reads_rows(node, operand, operand_key)
+    return key != operand_key or adds_up(operand, operand_key) or not reads_rows(graph, node, operand, operand_key)
 
 
 def _sunk(graph: Graph, keys: Mapping[Node, Size | None], levels: dict[Node, int]) -> dict[Node, int]:
@@ -161,7 +245,7 @@ def _sunk(graph: Graph, keys: Mapping[Node, Size | None], levels: dict[Node, int
         if key is None or node in returned or adds_up(node, key) or not users:
             continue
         level = min(found[user] for user in users)
-        apart = any(keys.get(user) != key or not reads_rows(user, node, key) for user in users)
+        apart = any(keys.get(user) != key or not reads_rows(graph, user, node, key) for user in users)
         if apart or level == found[node]:
             continue
         kept = [
@@ -184,14 +268,13 @@ def _ends_before(
     return all(keys.get(user) == key and levels[user] == levels[node] for user, _ in graph.users(operand))
 
 
-def _by_demand(graph: Graph, wanted: Sequence[Node], inside: Collection[Node]) -> list[Node]:
-    """The nodes that some are made from, each right before it is first needed."""
-    done: dict[Node, None] = {}
+def _by_demand(wanted: Iterable[Item], needs: Callable[[Item], Sequence[Item]]) -> list[Item]:
+    """What some items need, directly or not, and they themselves, each right before it is first needed."""
+    done: dict[Item, None] = {}
     for root in wanted:
         stack = [root]
         while stack:
-            node = stack[-1]
-            missing = [x for x in graph.operands(node) if x in inside and x not in done]
+            missing = [x for x in needs(stack[-1]) if x not in done]
             if missing:
                 stack += reversed(missing)
             else:
@@ -199,7 +282,7 @@ def _by_demand(graph: Graph, wanted: Sequence[Node], inside: Collection[Node]) -
     return [*done]
 
 
-def _region(graph: Graph, size: Size | None, nodes: Sequence[Node]) -> Region | None:
+def _region(graph: Graph, size: Size | None, nodes: Sequence[Node], rows: Collection[str]) -> Region | None:
     """The region of some nodes, where it saves arrays."""
     assert size is not None
     inside, returned = set(nodes), set(graph.outputs.values())
@@ -210,17 +293,17 @@ def _region(graph: Graph, size: Size | None, nodes: Sequence[Node]) -> Region | 
         if node not in sums
         and (
             node in returned
-            or any(user not in inside or not reads_rows(user, node, size) for user, _ in graph.users(node))
+            or any(user not in inside or not reads_rows(graph, user, node, size) for user, _ in graph.users(node))
         )
     }
-    saved = sum(node.op.flops != 0 and not _is_small(node) for node in nodes) - len(results) - len(sums)
+    saved = sum(node.op.flops != 0 and _is_large(node, rows) for node in nodes) - len(results) - len(sums)
     if saved < FEWEST:
         return None
     wanted = [node for node in nodes if node in results or node in sums]
-    ordered = _by_demand(graph, [*wanted, *nodes], inside)
+    ordered = _by_demand([*wanted, *nodes], lambda node: [x for x in graph.operands(node) if x in inside])
     return Region(size, tuple(ordered), tuple(results), tuple(sums))
 
 
-def _is_small(node: Node) -> bool:
-    size = node.tensor.size
-    return isinstance(size, int) and size <= SMALL
+def _is_large(node: Node, rows: Collection[str]) -> bool:
+    """Whether a node is large, or, where it adds up, what it reads might be."""
+    return extent(node.tensor.shape, rows) >= LARGE

@@ -1,4 +1,4 @@
-"""NumPy expressions as calls of ufuncs, which can write into an array that is there: ``np.add(x, y, out=a)``."""
+"""NumPy expressions as calls that can write into an array that is there: ``np.add(x, y, out=a)``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ _OPERATORS: dict[type[ast.AST], str] = {
     ast.Div: "np.divide",
     ast.FloorDiv: "np.floor_divide",
     ast.Mod: "np.remainder",
+    ast.MatMult: "np.matmul",
     ast.BitAnd: "np.logical_and",
     ast.BitOr: "np.logical_or",
     ast.BitXor: "np.logical_xor",
@@ -26,6 +27,8 @@ _OPERATORS: dict[type[ast.AST], str] = {
 }
 _POWERS: dict[object, str] = {2: "np.square"}
 """The operator is quicker than ``np.power`` for some exponents; it uses these functions itself."""
+_OTHERS = frozenset({"einsum", "dot", "sum", "mean", "max", "min", "prod", "cumsum", "clip", "stack", "concatenate"})
+"""Functions of NumPy that take ``out`` and are no ufuncs."""
 
 
 def as_ufunc(value: ast.expr) -> ast.Call | None:
@@ -52,11 +55,42 @@ def as_ufunc(value: ast.expr) -> ast.Call | None:
     return None
 
 
+def is_elementwise(value: ast.expr) -> bool:
+    """Whether an expression is the call of a ufunc that makes each element from those in the same place.
+
+    Examples
+    --------
+    >>> is_elementwise(ast.parse("x * y", mode="eval").body), is_elementwise(ast.parse("x @ y", mode="eval").body)
+    (True, False)
+    """
+    function = getattr(np, _name(as_ufunc(value) or value), None)
+    return isinstance(function, np.ufunc) and function.signature is None
+
+
+def takes_out(value: ast.expr) -> bool:
+    """Whether an expression can be written as a call with ``out``."""
+    return as_ufunc(value) is not None or _name(value) in _OTHERS
+
+
 def with_out(value: ast.expr, out: ast.expr) -> ast.Call:
-    """The call of a ufunc that an expression is, writing into an array."""
-    called = as_ufunc(value)
-    assert called is not None
-    return ast.Call(called.func, called.args, [ast.keyword("out", out)])
+    """The call that an expression is, writing into an array.
+
+    Examples
+    --------
+    >>> ast.unparse(with_out(ast.parse("np.sum(x, axis=0)", mode="eval").body, ast.Name("a")))
+    'np.sum(x, axis=0, out=a)'
+    """
+    called = as_ufunc(value) or value
+    assert isinstance(called, ast.Call)
+    return ast.Call(called.func, called.args, [*called.keywords, ast.keyword("out", out)])
+
+
+def _name(value: ast.expr) -> str:
+    """The name of the function of NumPy that an expression calls, or nothing."""
+    match value:
+        case ast.Call(ast.Attribute(ast.Name("np"), name)):
+            return name
+    return ""
 
 
 def _call(function: str, *operands: ast.expr) -> ast.Call:

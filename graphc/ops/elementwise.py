@@ -53,6 +53,17 @@ def _power_text(c: OpCall, x: ast.expr, y: ast.expr) -> ast.expr:
     return with_masks("x ** y")(c, x, y)
 
 
+def _negative_text(c: OpCall, x: ast.expr) -> ast.expr:
+    """``-x``; of a mean ``-x.sum() / N``, the same number with fewer parentheses."""
+    if isinstance(x, ast.BinOp) and isinstance(x.op, ast.Div) and _is_sum(x.left) and c.tensor.ndim == 0:
+        return ast.BinOp(ast.UnaryOp(ast.USub(), x.left), x.op, x.right)
+    return ast.UnaryOp(ast.USub(), x)
+
+
+def _is_sum(text: ast.expr) -> bool:
+    return isinstance(text, ast.Call) and isinstance(text.func, ast.Attribute) and text.func.attr == "sum"
+
+
 def _is_number(text: ast.expr) -> bool:
     return isinstance(text, ast.Constant)
 
@@ -350,7 +361,7 @@ _WHERE = elementwise(
     doc="x where the condition holds, else y",
 )
 
-_OWN_TEXTS: dict[str, Callable[..., ast.expr]] = {"power": _power_text, "where": _where_text}
+_OWN_TEXTS: dict[str, Callable[..., ast.expr]] = {"neg": _negative_text, "power": _power_text, "where": _where_text}
 
 
 def _with_text(op: Op) -> Op:

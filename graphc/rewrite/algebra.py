@@ -24,7 +24,7 @@ axis, axes, keepdims = attr("axis"), attr("axes"), attr("keepdims")
 
 absolute, square, relu = OPS["abs"], OPS["square"], OPS["relu"]
 summed, mean, matmul = OPS["sum"], OPS["mean"], OPS["matmul"]
-transpose, expand_dims, squeeze = OPS["transpose"], OPS["expand_dims"], OPS["squeeze"]
+transpose, expand_dims, squeeze, reshape = OPS["transpose"], OPS["expand_dims"], OPS["squeeze"], OPS["reshape"]
 broadcast_to, pick, gather = OPS["broadcast_to"], OPS["pick"], OPS["gather"]
 
 _IDENTITIES = (
@@ -68,6 +68,7 @@ _SIGNS = (
     Rule(
         "broadcast_negative", broadcast_to(-x, shape=shape), -broadcast_to(x, shape=shape), example={"shape": (4, 2, 3)}
     ),
+    Rule("reshaped_negative", reshape(-x, shape=shape), -reshape(x, shape=shape), example={"shape": (6,)}),
     Rule("expanded_negative", expand_dims(-x, axis=axis), -expand_dims(x, axis=axis), example={"axis": (1,)}),
     Rule(
         "squeezed_negative",

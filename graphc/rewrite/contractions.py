@@ -27,7 +27,7 @@ x, y = var("x", FLOAT), var("y", FLOAT)
 axis, axes, keepdims, column = attr("axis"), attr("axes"), attr("keepdims"), attr("column")
 
 
-def _labelled(x: Value, letters: str) -> tuple[Value, str]:
+def labelled(x: Value, letters: str) -> tuple[Value, str]:
     """An operand of a broadcast product without its axes of size 1, and a letter for each that is left."""
     own = letters[len(letters) - x.ndim :]
     ones = tuple(place for place, size in enumerate(x.shape) if size == 1)
@@ -57,10 +57,10 @@ def _letters(x: Value, letters: str) -> set[str]:
     return {letter for letter, size in zip(reversed(letters), reversed(x.shape), strict=False) if size != 1}
 
 
-def _contracted(x: Value, y: Value, axis: Axes, keepdims: bool) -> Value:
+def contracted(x: Value, y: Value, axis: Axes, keepdims: bool) -> Value:
     """The contraction of a sum of products, with the axes of size 1 that the sum has."""
     letters = ascii_lowercase[: max(x.ndim, y.ndim)]
-    (left, term), (right, other) = _labelled(x, letters), _labelled(y, letters)
+    (left, term), (right, other) = labelled(x, letters), labelled(y, letters)
     kept = "".join(a for place, a in enumerate(letters) if place not in axis and (a in term or a in other))
     found = _product(left, term, right, other, kept)
     missing = [a for place, a in enumerate(letters) if (keepdims or place not in axis) and a not in kept]
@@ -96,7 +96,7 @@ def _ordered(x: Value, term: str, wanted: Iterable[str]) -> Value:
 
 def sum_of_products(x: Value, y: Value, axis: Axes) -> Value:
     """The sum of a broadcast product along some axes, contracted where that pays."""
-    return _contracted(x, y, axis, False) if _pays(x, y, axis) else total(x * y, axis=axis)
+    return contracted(x, y, axis, False) if _pays(x, y, axis) else total(x * y, axis=axis)
 
 
 def sum_of_matrix_products(a: Value, b: Value) -> Value:
@@ -138,11 +138,11 @@ _SUMS = (
         when=_is_outside,
         example={**_ROWS, "x": TensorType("float64", (2, 1))},
     ),
-    Rule("sum_of_products", total(once(x * y), axis=axis, keepdims=keepdims), _contracted, when=_pays, example=_ROWS),
+    Rule("sum_of_products", total(once(x * y), axis=axis, keepdims=keepdims), contracted, when=_pays, example=_ROWS),
     Rule(
         "sum_of_squares",
         total(once(square(x)), axis=axis, keepdims=keepdims),
-        lambda x, axis, keepdims: _contracted(x, x, axis, keepdims),
+        lambda x, axis, keepdims: contracted(x, x, axis, keepdims),
         when=lambda x, axis: _pays(x, x, axis),
         example={**_ROWS, "keepdims": True},
     ),
@@ -279,7 +279,7 @@ _STACKS = (
     Rule(
         "sum_of_outer_products",
         total(once(matmul(a, b)), axis=axis, keepdims=keepdims),
-        lambda a, b, axis, keepdims: _contracted(a, b, axis, keepdims),
+        lambda a, b, axis, keepdims: contracted(a, b, axis, keepdims),
         when=lambda a, b, axis: _is_stack(a, b) and a.shape[-1] == 1 and _pays(a, b, axis),
         example={"a": TensorType("float64", (4, 2, 1)), "b": TensorType("float64", (4, 1, 5)), "axis": (0,)},
     ),

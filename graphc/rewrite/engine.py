@@ -28,11 +28,15 @@ MAX_FIRINGS = 32
 
 @dataclass(frozen=True)
 class Firing:
-    """A rule fired, at a place in the model where that is known; ``fails`` says where the plain form fails."""
+    """A rule fired, at a place in the model where that is known; ``fails`` says where the plain form fails.
+
+    So does what another pass did, with its name for a rule; ``did`` says what.
+    """
 
     rule: str
     span: Span | None = None
     fails: str = ""
+    did: str = ""
 
 
 @dataclass(frozen=True)

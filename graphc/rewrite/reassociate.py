@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from graphc.ops import OPS
 from graphc.rewrite.contractions import CONTRACTIONS
+from graphc.rewrite.differences import DIFFERENCES
 from graphc.rewrite.pattern import FLOAT, INDEX, MASK, NUMBER, SCALAR, TENSOR, Rule, attr, once, var
 from graphc.rewrite.placed import PLACED
 from graphc.size import at_least
 from graphc.tensor_type import Shape, TensorType, broadcast_shapes, product
 from graphc.value import Value
 
-__all__ = ["REASSOCIATE", "ROUNDING"]
+__all__ = ["CANCELLING", "REASSOCIATE", "ROUNDING"]
 
 Axes = tuple[int, ...]
 
@@ -192,10 +193,10 @@ ROUNDING: tuple[Rule, ...] = (
     *(*PLACED, *CONTRACTIONS),
 )
 
-_CANCELLING = (
+CANCELLING: tuple[Rule, ...] = (
     # Error: rounding of |a||c| + |b||c|, where the terms as written may be far smaller than these.
     Rule("common_factor_of_sum", once(a * x) + once(b * x), (a + b) * x),
     Rule("common_factor_of_difference", once(a * x) - once(b * x), (a - b) * x),
 )
 
-REASSOCIATE: tuple[Rule, ...] = (*ROUNDING, *_CANCELLING)
+REASSOCIATE: tuple[Rule, ...] = (*ROUNDING, *CANCELLING, *DIFFERENCES)

@@ -89,7 +89,8 @@ def _firings(step: Step, placed: Placement) -> list[Firing]:
         if (node in placed.before or node in placed.after) and not node.op.view:
             rule = "summed" if node in summed else "computed"
             side = "before" if node in placed.before else "after"
-            found.append(Firing(f"{rule}_{side}_scan", next(iter(step.graph.spans.get(node, ())), None)))
+            span = next(iter(step.graph.spans.get(node, ())), None)
+            found.append(Firing(f"{rule}_{side}_scan", span, did=f"{node.op.name} for all steps at once"))
     return found
 
 

@@ -13,6 +13,7 @@ from graphc.builder import Builder, rebuild
 from graphc.graph import Graph, Node, subgraphs
 from graphc.op import OPS
 from graphc.ops.scan_steps import arranged, reached
+from graphc.rewrite.engine import Firing
 
 
 def has_scans(graph: Graph) -> bool:
@@ -42,6 +43,19 @@ def tidy_scans(graph: Graph) -> Graph:
 
     mapping = rebuild(graph, builder, nodes=[node for node in graph.nodes if node in kept], step=step)
     return builder.finish({name: mapping[node] for name, node in graph.outputs.items()}, doc=graph.doc)
+
+
+def moved_out(graph: Graph) -> tuple[Firing, ...]:
+    """What `tidy_scans` moves out of the steps of a graph's scans, as entries for `graphc show --rewrites`."""
+    found: dict[Firing, None] = {}
+    for smaller in _judged(graph)[1].values():
+        step = smaller.old
+        for node in sorted(reached(step, smaller.invariants, step.inputs), key=lambda node: node.serial):
+            if step.operands(node):
+                span = next(iter(step.spans.get(node, ())), None)
+                found[Firing("invariant_of_scan", span, did=f"{node.op.name} before the first step")] = None
+    inner = (entry for node in graph.nodes for step in subgraphs(node) if has_scans(step) for entry in moved_out(step))
+    return tuple(dict.fromkeys((*found, *inner)))
 
 
 def _judged(graph: Graph) -> tuple[set[Node], dict[Node, _Smaller]]:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -192,9 +193,10 @@ def fit(
     model, measured = _models(source, optimizer, options)
     # Labels that noise is for are known as such without it.
     dataset = dataset_of(measured, data, columns, labels)
-    start = dict(model.init_params(seed) if params is None else params)
+    fast = model.written_for("speed")
+    start = dict(fast.init_params(seed) if params is None else params)
     kept, held_out = _split(dataset, holdout, seed)
-    progress = Progress(start, {} if lbfgs else model.init_state(start), (), start, 0)
+    progress = Progress(start, {} if lbfgs else fast.init_state(start), (), start, 0)
     scores = Scores(measured, dataset, held_out)
     steps = 1 if lbfgs or batch is None else -(-len(kept) // batch)
     tell = partial(_tell, watch_steps, epochs * steps)
@@ -210,8 +212,9 @@ def fit(
         if resume and checkpoint is not None and Path(checkpoint).exists():
             progress = read_checkpoint(checkpoint, mark)
         tell(len(progress.history) * steps)
+        drawn = partial(_drawn, dataset, kept, batch, seed, augment)
         while len(progress.history) < epochs and not progress.risen(patience):
-            progress = _epoch(model, dataset, kept, batch, seed, progress, scores, augment, tell)
+            progress = _epoch(fast, drawn, len(kept), progress, scores, tell)
             if checkpoint is not None:
                 write_checkpoint(checkpoint, mark, progress)
             if watch is not None:
@@ -285,41 +288,54 @@ def _split(dataset: Dataset, holdout: float, seed: int) -> tuple[NDArray[Any], N
 
 def _epoch(
     model: Model,
-    dataset: Dataset,
-    kept: NDArray[Any],
-    batch: int | None,
-    seed: int,
+    drawn: Callable[[int], Iterator[tuple[int, Mapping[str, Any]]]],
+    count: int,
     progress: Progress,
     scores: Scores,
-    augment: Augment | None,
     tell: Callable[[int], object],
 ) -> Progress:
-    """One more epoch: it depends on the seed, its number and the training so far, on nothing else."""
+    """One more epoch, on as many examples: it depends on what is drawn for its number and the training so far."""
     number = len(progress.history) + 1
-    rng = np.random.default_rng([seed, number])
-    names = dataset.examples or list(dataset.arrays)
     params, state, total = progress.params, progress.state, 0.0
-    before, inputs = params, dict[str, Any]()
+    # The first step leaves what was there before; the next ones are in its arrays, for which the last argument is.
+    *_, out = signature(model.module.train_step).parameters
+    given = None
     # What overflows is found and told below.
     with np.errstate(all="ignore"):
-        for place, rows in enumerate(_batches(kept, batch, rng), start=1):
-            earlier, inputs_before = before, inputs
-            drawn = dataset.inputs(rows, rng)
-            before, inputs = params, augmented(augment, drawn, names, [seed, number, place])
-            params, state, loss = model.train_step(params, state, **inputs)
+        for size, inputs in drawn(number):
+            params, state, loss = model.train_step(params, state, **inputs, **{out: given})
+            given = params, state
             if not np.isfinite(loss):
-                step = int(state["steps_done"])
-                if is_finite(before) or not inputs_before:
-                    raise divergence(model, before, inputs, step, number)
-                raise divergence(model, earlier, inputs_before, step - 1, number)
-            total += float(loss) * len(rows)
+                raise _fault(model, drawn(number), progress)
+            total += float(loss) * size
             tell(int(state["steps_done"]))
         if not is_finite(params):
-            raise divergence(model, before, inputs, int(state["steps_done"]), number)
+            raise _fault(model, drawn(number), progress)
         result = _result(model, params, state)
-        epoch = Epoch(number, int(state["steps_done"]), total / len(kept), *scores.of(result))
+        epoch = Epoch(number, int(state["steps_done"]), total / count, *scores.of(result))
     optimizer = model.provenance.options.optimizer
     return progress.after(params, state, epoch, result, optimizer is not None and optimizer.ascends)
+
+
+def _fault(model: Model, steps: Iterator[tuple[int, Mapping[str, Any]]], progress: Progress) -> GraphcError:
+    """The first step of an epoch, taken once more, from which there are other numbers than finite ones."""
+    params, state = progress.params, progress.state
+    for _, inputs in steps:
+        new_params, state, loss = model.train_step(params, state, **inputs)
+        if not np.isfinite(loss) or not is_finite(new_params):
+            break
+        params = new_params
+    return divergence(model, params, inputs, int(state["steps_done"]), len(progress.history) + 1)
+
+
+def _drawn(
+    dataset: Dataset, kept: NDArray[Any], batch: int | None, seed: int, augment: Augment | None, number: int
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """How many examples each step of an epoch has, and the inputs: the same whenever they are drawn again."""
+    rng = np.random.default_rng([seed, number])
+    names = dataset.examples or list(dataset.arrays)
+    for place, rows in enumerate(_batches(kept, batch, rng), start=1):
+        yield len(rows), augmented(augment, dataset.inputs(rows, rng), names, [seed, number, place])
 
 
 def _result(model: Model, params: Params, state: Params) -> Params:

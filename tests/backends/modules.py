@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import pytest
+
+from graphc.backends import numpy_work, regions
 from graphc.backends.numpy_module import Program, emit_module, load_module
+from graphc.backends.regions import OPTIMIZE, Optimize
 from graphc.builder import Builder
 from graphc.frontends.text import parse_model
 from graphc.graph import Graph
@@ -40,3 +44,18 @@ def built(build: Callable[[Builder], dict[str, Any]], *, loss: Any = None) -> An
     builder = Builder()
     graph = builder.finish({name: value.node for name, value in build(builder).items()})
     return load_module(emit_module(compiled(graph, Source("built.gc", ""), "built", loss)), "built")
+
+
+FORCED = ("blocks", "work")
+"""How modules for speed are written whatever the sizes."""
+
+
+def force(style: str, monkeypatch: pytest.MonkeyPatch) -> Optimize:
+    """Write modules for speed by blocks or in work arrays wherever that can be; what to optimize for then."""
+    if style not in FORCED:
+        assert style in OPTIMIZE
+        return cast(Optimize, style)
+    monkeypatch.setattr(regions, "FEWEST", -100 if style == "blocks" else 10**6)
+    monkeypatch.setattr(regions, "LARGE", 0)
+    monkeypatch.setattr(numpy_work, "WIDE", 0)
+    return "speed"

@@ -250,15 +250,15 @@ def test_a_call_inside_of_a_call() -> None:
 
 
 def test_memory_is_that_of_the_results() -> None:
-    module, given = graphc.compile(CHAIN, optimize="speed").module, arrays(CHAIN, 200_000)
+    module, given = graphc.compile(CHAIN, optimize="speed").module, arrays(CHAIN, 800_000)
     tracemalloc.start()
     try:
         _, gradients = module.value_and_grad(**given)  # type: ignore[attr-defined]
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    # Six work arrays of at most 128 kB, and the sums of the blocks.
-    assert peak < sum(gradient.nbytes for gradient in gradients.values()) + 800_000
+    # Six work arrays of at most 512 kB, and the sums of the blocks.
+    assert peak < sum(gradient.nbytes for gradient in gradients.values()) + 3_200_000
 
 
 @pytest.mark.parametrize("text", [ROWS, *MODELS.values()], ids=["rows", *MODELS])
@@ -288,7 +288,7 @@ def test_sums_round_no_more_than_those_of_numpy() -> None:
 def test_a_schedule_has_every_node_once_after_its_operands(text: str) -> None:
     graph = graphc.compile(text).compiled.value_and_grad
     assert graph is not None
-    order = schedule(graph)
+    order = schedule(graph, (), ("N",))
     nodes = [node for item in order for node in (item.nodes if isinstance(item, Region) else [item])]
     places = {node: place for place, node in enumerate(nodes)}
     assert sorted(places, key=lambda node: node.serial) == [*graph.nodes] and len(nodes) == len(places)
@@ -297,20 +297,25 @@ def test_a_schedule_has_every_node_once_after_its_operands(text: str) -> None:
 
 def test_forward_and_backward_are_one_loop_where_nothing_waits_for_a_sum() -> None:
     text = graphc.compile(CHAIN, optimize="speed").source_text.split("def value_and_grad")[1].split("_INPUTS")[0]
-    assert text.count("_blockwise(") == 2 - 1 and text.count("np.empty(") == 3
-    statements = [line for line in text.splitlines() if "np." in line and line.startswith(" " * 8)]
-    assert [line for line in statements if "out=" not in line] == ["        loss_rows = np.sum(add_2)"]
+    assert text.count("_blockwise(") == 1 and text.count(" = out[") == 3 and "np.empty(" not in text
+    code = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    statements = [line for line in code if "(" in line and line.startswith(" " * 8)]
+    assert [line for line in statements if "out=" not in line] == ["        loss_rows = add_2.sum()"]
 
 
 def test_small_models_stay_as_they_are() -> None:
-    text = "X: Input[N, 3]\nw: Param[3] = normal()\nloss: Output = mean(square(X @ w))"
+    text = "X: Input[8, 3]\nw: Param[3] = normal()\nloss: Output = mean(square(X @ w))"
     readable, fast = graphc.compile(text).source_text, graphc.compile(text, optimize="speed").source_text
-    assert readable.split('"""\n', 1)[1] == fast.split('"""\n', 1)[1]
+    assert _function(readable, "forward") == _function(fast, "forward") and "_borrowed" not in fast
     assert "Written for speed" in fast and "Written for speed" not in readable
 
 
+def _function(text: str, name: str) -> str:
+    return text.split(f"def {name}(")[1].split("\n\n\n")[0]
+
+
 def test_a_step_of_training_in_blocks() -> None:
-    text = "X: Input[N, 40]\nW: Param[40, 300] = normal()\nloss: Output = mean(square(X @ W))"
+    text = "X: Input[N, 40]\nW: Param[40, 4000] = normal()\nloss: Output = mean(square(X @ W))"
     X = np.random.default_rng(0).normal(size=(6, 40))
     steps = []
     for optimize in ("readable", "speed"):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import linecache
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pytest
 
-from graphc.backends.entry import _in_range
+from graphc.backends.entry import _in_range, _layout
 from graphc.backends.numpy_module import emit_module
 from tests.backends.modules import module_of, program_of
 
@@ -43,6 +47,8 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
 @pytest.mark.parametrize(("change", "kind", "message"), BAD, ids=[message for *_, message in BAD])
 def test_an_argument_that_does_not_fit(change: dict[str, Any], kind: type[Exception], message: str) -> None:
     for function in (M.forward, M.value_and_grad):
+        # What was right before does not make right what is wrong now.
+        function(M.init_params(0), **GOOD)
         with pytest.raises(kind) as raised:
             function(M.init_params(0), **{**GOOD, **change})
         assert str(raised.value).startswith(f"{function.__name__}(): {message}")
@@ -57,6 +63,7 @@ def test_long_doubles_are_refused() -> None:
 
 def test_wrong_params() -> None:
     params = M.init_params(0)
+    M.loss(params, **GOOD)
     with pytest.raises(ValueError, match=r"loss\(\): params lacks b, has c, which is not of the model; expected W, b"):
         M.loss({"W": params["W"], "c": params["b"]}, **GOOD)
     with pytest.raises(TypeError, match=r"loss\(\): params is a list, expected a dict of arrays"):
@@ -73,6 +80,96 @@ def test_what_is_taken_as_an_array() -> None:
     assert M.loss(params, **{**GOOD, "X": np.ones((2, 4), np.uint8), "y": np.array([0, 2], np.int8)}) == want
     assert M.loss(params, **{**GOOD, "X": np.ones((2, 4), ">f8")}) == want
     assert M.loss({**params, "b": [0, 0, 0]}, **GOOD) == want
+
+
+def test_layouts_are_remembered_where_nothing_is_converted() -> None:
+    m = module_of(MODEL)
+    params = m.init_params(0)
+    m.loss(params, **{name: value.tolist() for name, value in GOOD.items()})
+    m.loss(params, **{**GOOD, "y": np.array([0, 2], np.int32)})
+    m.loss({**params, "b": params["b"].astype(np.float32)}, **GOOD)
+    m.loss(MappingProxyType(params), **GOOD)
+    assert not m._PASSED
+    for _ in range(3):
+        m.loss(params, **GOOD)
+    assert len(m._PASSED) == 1
+    m.loss(dict(reversed(params.items())), **GOOD)
+    m.forward(params, **GOOD)
+    assert len(m._PASSED) == 3
+
+
+def test_every_call_is_checked_for_what_a_layout_does_not_tell() -> None:
+    m = module_of(MODEL)
+    params = m.init_params(0)
+    m.loss(params, **GOOD)
+    with pytest.raises(ValueError, match=r"loss\(\): y holds 3, expected 0 to 2  \[model.gc:2\]"):
+        m.loss(params, **{**GOOD, "y": np.array([3, 0])})
+    free = module_of("table: Input[K, 2]\nindex: Input[N, int64]\nf: Output = sum(table[index])\n", loss=())
+    assert free.f(np.ones((3, 2)), np.array([0, 2])) == free.f(np.ones((3, 2)), np.array([2, 2])) == 4
+    with pytest.raises(ValueError, match="index holds 3, expected 0 to 2"):
+        free.f(np.ones((3, 2)), np.array([0, 3]))
+
+
+def test_extra_params_after_a_good_call() -> None:
+    m = module_of(MODEL)
+    params = m.init_params(0)
+    m.loss(params, **GOOD)
+    with pytest.raises(ValueError, match="params has X, which is not of the model"):
+        m.loss({**params, "X": GOOD["X"]}, **GOOD)
+    with pytest.raises(TypeError, match="params is a list"):
+        m.loss([*params.values()], **GOOD)
+    for wrong in (MappingProxyType({**params, "b": np.ones(2)}), {**params, "b": np.ones(2)}):
+        m.loss(MappingProxyType(params), **GOOD)
+        with pytest.raises(ValueError, match=r"b has shape \(2,\), expected \(3,\)"):
+            m.loss(wrong, **GOOD)
+
+
+def test_layouts_tell_the_dicts_apart() -> None:
+    x = np.ones(2)
+    layouts = [
+        _layout("f", {"a": x, "b": x}, {"c": x}),
+        _layout("f", {"a": x}, {"b": x, "c": x}),
+        _layout("f", {"a": x, "b": x, "c": x}, {}),
+        _layout("g", {"a": x, "b": x}, {"c": x}),
+        _layout("f", {"b": x, "a": x}, {"c": x}),
+        _layout("f", {"a": x, "b": x}, {"c": x.astype(np.float32)}),
+        _layout("f", {"a": x, "b": x}, {"c": x[:1]}),
+        _layout("f", {"a": x, "b": x}, {"c": x[0]}),
+        _layout("f", {"a": x, "b": x}, {"c": x[:1].reshape(())}),
+    ]
+    assert len({*layouts}) == len(layouts) and None not in layouts
+    for other in (1.0, [1.0], None):
+        assert _layout("f", {"a": other}) is None and _layout("f", other) is None
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_subclasses_are_plain_arrays_also_after_a_good_call() -> None:
+    m = module_of("x: Input[2, 2]\ny: Output = x * x\n", loss=())
+    x = np.array([[1.0, 2.0], [3.0, 4.0]])
+    for given in (x, np.matrix(x), np.ma.masked_array(x, x > 2), x):
+        found = m.y(given)
+        assert type(found) is np.ndarray
+        np.testing.assert_array_equal(found, x * x)
+
+
+def test_scalars_are_numpy_scalars_also_after_a_good_call() -> None:
+    m = module_of("x: Input\ny: Output = x\n", loss=())
+    for given in (np.float64(2.0), np.array(2.0), 2, 2.0, np.float64(2.0)):
+        assert type(m.y(given)) is np.float64 and m.y(given) == 2
+    assert type(m.y(np.float32(2.0))) is np.float32
+
+
+def test_what_is_remembered_stays_small_and_holds_no_array() -> None:
+    m = module_of("x: Input[N]\ny: Output = sum(x)\n", loss=())
+    with ThreadPoolExecutor(4) as pool:
+        assert [*pool.map(lambda n: float(m.y(np.ones(n))), range(1000))] == [*range(1000)]
+    assert 0 < len(m._PASSED) <= 260
+    x = np.ones(3)
+    m.y(x)
+    held = weakref.ref(x)
+    del x
+    gc.collect()
+    assert held() is None
 
 
 def test_integer_images_do_not_widen_float32() -> None:
@@ -158,6 +255,7 @@ def test_indices_of_any_width_are_checked_at_both_ends(dtype: str) -> None:
     extremes = np.iinfo(dtype)
     index = np.array([[0, 4], [3, 2]], dtype)[:, ::-1]
     assert _in_range("f", "k", index, 5, "") is index
+    assert _in_range("f", "k", index[:, :0], 0, "").size == 0
     assert _in_range("f", "k", np.array([0, extremes.max], dtype), np.inf, "").size == 2
     for wrong, below, expected in ((-1, 5, "0 to 4"), (extremes.min, np.inf, "at least 0"), (5, 5, "0 to 4")):
         with pytest.raises(ValueError, match=rf"f\(\): k holds {wrong}, expected {expected}"):

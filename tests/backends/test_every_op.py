@@ -11,27 +11,26 @@ import numpy as np
 import pytest
 
 import graphc.ops  # noqa: F401
-from graphc.backends import regions
 from graphc.backends.numpy_module import Program, emit_module, load_module
-from graphc.backends.regions import OPTIMIZE, Optimize
+from graphc.backends.regions import Optimize
 from graphc.builder import Builder, rebuild
 from graphc.errors import GraphcError
 from graphc.graph import Node
 from graphc.op import OPS
 from graphc.source import Source
 from graphc.tensor_type import TensorType
-from tests.backends.modules import built, compiled
+from tests.backends.modules import FORCED, built, compiled, force
 from tests.evaluate import evaluate
 from tests.ops.checks import Case, cases
 
 TESTED = [op for name, op in OPS.items() if name not in ("input", "param", "grad")]
 
 
-@pytest.mark.parametrize("optimize", OPTIMIZE)
+@pytest.mark.parametrize("style", ["readable", *FORCED])
 @pytest.mark.parametrize("op", TESTED, ids=lambda op: op.name)
-def test_op_in_a_module(op: Any, optimize: Optimize, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For speed, whatever can be is computed by blocks, and these are of one or two rows."""
-    monkeypatch.setattr(regions, "FEWEST", -100)
+def test_op_in_a_module(op: Any, style: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For speed, whatever can be is computed by blocks of one or two rows, or in work arrays."""
+    optimize = force(style, monkeypatch)
     for case in cases(op):
         module = _module(case, optimize)
         module._BLOCK = 5

@@ -13,7 +13,7 @@ from tests.benchmarks.chart import plot
 from tests.benchmarks.contenders import CONTENDERS, takes_part
 from tests.benchmarks.families import CASES
 from tests.benchmarks.rounds import Settings, Times, measure
-from tests.benchmarks.table import absolute, rows, section, text, write
+from tests.benchmarks.table import absolute, aims, memory, rows, section, text, write
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE, FIGURE = DOCS / "benchmarks.md", DOCS / "figures" / "benchmarks.png"
@@ -40,16 +40,11 @@ def main(
             for contender, found in results[name].items():
                 if found.problem:
                     click.echo(f"  {contender} {found.problem}", err=True)
-    click.echo(text(_rows(results, contenders)))
-    if times:
-        click.echo("\n" + text(absolute(results)))
+    tables = [rows(results, contenders), aims(CASES, results, contenders), memory(results, contenders)]
+    click.echo("\n\n".join(map(text, [*tables, absolute(results)] if times else tables)))
     if written:
         write(PAGE, section(CASES, results, contenders, settings))
         plot(results, contenders, FIGURE)
-
-
-def _rows(results: dict[str, dict[str, Times]], contenders: list[str]) -> list[list[str]]:
-    return rows(CASES, results, contenders)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,24 @@ class Formula(Protocol):
 
 
 @dataclass(frozen=True)
+class Aim:
+    """A ratio of times that is aimed at: what graphc's modules take to what another contender takes.
+
+    Attributes
+    ----------
+    most : float
+    of : str
+        The other contender.
+    by : tuple of str
+        The contenders whose modules it is for.
+    """
+
+    most: float
+    of: str
+    by: tuple[str, ...] = ("graphc", "graphc for speed")
+
+
+@dataclass(frozen=True)
 class Case:
     """Work, and several ways to do it.
 
@@ -41,10 +59,13 @@ class Case:
         The same for frameworks.
     products : callable, optional
         As ``by_hand``, of the matrix products alone, into arrays that are there already.
+    plain : callable, optional
+        As ``by_hand``, of plain NumPy: an operation a line, the chain rule as textbooks have it, each result in an
+        array of its own.
     dtype : str
         The float type of the arrays, for which the module is generated.
-    target : (float, str), optional
-        What is aimed at for graphc: a ratio, and whose time it is of.
+    aims : tuple of Aim
+        What is aimed at for graphc.
     optimizer : str
         Where not empty, a step of training is measured in place of the loss and its gradient.
     """
@@ -55,8 +76,9 @@ class Case:
     by_hand: Callable[[Arrays, Arrays], Call]
     formula: Formula
     products: Callable[[Arrays, Arrays], Call] | None = None
+    plain: Callable[[Arrays, Arrays], Call] | None = None
     dtype: Literal["float32", "float64"] = "float64"
-    target: tuple[float, str] | None = None
+    aims: tuple[Aim, ...] = ()
     optimizer: str = ""
 
     def drawn(self) -> tuple[Arrays, Arrays]:

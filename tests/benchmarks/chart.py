@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 
 from tests.benchmarks.rounds import Times
 
-_MARKS = "osD^vP*X"
+_MARKS = "osD^vP*X<>"
 
 
 def plot(results: Mapping[str, Mapping[str, Times]], contenders: Sequence[str], path: Path) -> None:
@@ -17,7 +18,7 @@ def plot(results: Mapping[str, Mapping[str, Times]], contenders: Sequence[str], 
     fig, ax = pyplot.subplots(figsize=(9, 0.42 * len(results) + 1.4), layout="constrained")
     cases = list(results)
     others = [name for name in contenders if name != "graphc"]
-    for name, mark in zip(others, _MARKS, strict=False):
+    for name, mark in zip(others, cycle(_MARKS), strict=False):
         found = [
             (1 / results[case]["graphc"].ratio(results[case][name]), row)
             for row, case in enumerate(cases)

@@ -1,4 +1,4 @@
-"""Who takes part: graphc's generated module, NumPy by hand, and the peers; each gives the call that is timed."""
+"""Who takes part: graphc's generated modules, NumPy by hand, and the peers; each gives the call that is timed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import ModuleType
 
 import graphc
 from graphc.backends.regions import Optimize
-from tests.benchmarks import frameworks
+from tests.benchmarks import frameworks, memory
 from tests.benchmarks.case import Arrays, Call, Case, Result
 
 
@@ -28,17 +28,24 @@ class Contender:
         The package without which it cannot take part.
     exact : bool
         Whether its results are those of the case.
+    written : str
+        The attribute of a case that it needs, which not every case has.
+    memory : callable, optional
+        ``memory(case, variables, data)`` gives the bytes that a call takes beside its arguments.
     """
 
     call: Callable[[Case, Arrays, Arrays], Call]
     needs: str = "numpy"
     exact: bool = True
+    written: str = ""
+    memory: Callable[[Case, Arrays, Arrays], int] | None = None
 
 
-def _module(case: Case, folder: str, optimize: Optimize) -> ModuleType:
+def _module(case: Case, folder: str, optimize: Optimize, reassociate: bool) -> ModuleType:
     """The generated module, imported from a file as its users do."""
     path = Path(folder) / "generated.py"
-    graphc.compile(case.model, dtype=case.dtype, optimizer=case.optimizer or None, optimize=optimize).write(path)
+    compiled = partial(graphc.compile, optimize=optimize, reassociate=reassociate)
+    compiled(case.model, dtype=case.dtype, optimizer=case.optimizer or None).write(path)
     spec = util.spec_from_file_location("generated", path)
     assert spec is not None and spec.loader is not None
     module = util.module_from_spec(spec)
@@ -46,9 +53,11 @@ def _module(case: Case, folder: str, optimize: Optimize) -> ModuleType:
     return module
 
 
-def _generated(case: Case, variables: Arrays, data: Arrays, optimize: Optimize = "readable") -> Call:
+def _generated(
+    case: Case, variables: Arrays, data: Arrays, optimize: Optimize = "readable", reassociate: bool = False
+) -> Call:
     with tempfile.TemporaryDirectory() as folder:
-        module = _module(case, folder, optimize)
+        module = _module(case, folder, optimize, reassociate)
     if not hasattr(module, "init_params"):
         return lambda: module.value_and_grad(**variables, **data)  # type: ignore[no-any-return]
     if not case.optimizer:
@@ -61,28 +70,39 @@ def _generated(case: Case, variables: Arrays, data: Arrays, optimize: Optimize =
     return frameworks.steps_of_training((variables, module.init_state(variables)), advance)
 
 
-def _products(case: Case, variables: Arrays, data: Arrays) -> Call:
-    assert case.products is not None
-    return case.products(variables, data)
+def _written(how: str) -> Callable[[Case, Arrays, Arrays], Call]:
+    """What an attribute of a case has."""
+    return lambda case, variables, data: getattr(case, how)(variables, data)  # type: ignore[no-any-return]
+
+
+def _in_numpy(call: Callable[[Case, Arrays, Arrays], Call], needs: str = "numpy", written: str = "") -> Contender:
+    """A contender whose arrays are all NumPy's, which says what memory they take."""
+    return Contender(call, needs, written=written, memory=lambda case, *arrays: memory.traced(call(case, *arrays)))
 
 
 CONTENDERS: Mapping[str, Contender] = {
-    "graphc": Contender(_generated),
-    "graphc for speed": Contender(partial(_generated, optimize="speed")),
-    "numpy": Contender(lambda case, variables, data: case.by_hand(variables, data)),
-    "products": Contender(_products, exact=False),
-    "jax": Contender(frameworks.jax_call, "jax"),
+    "graphc": _in_numpy(_generated),
+    "graphc for speed": _in_numpy(partial(_generated, optimize="speed")),
+    "graphc reassociated": _in_numpy(partial(_generated, optimize="speed", reassociate=True)),
+    "numpy": _in_numpy(_written("by_hand")),
+    "plain numpy": _in_numpy(_written("plain"), written="plain"),
+    "products": Contender(_written("products"), exact=False, written="products"),
+    "jax": Contender(frameworks.jax_call, "jax", memory=frameworks.jax_memory),
     "torch": Contender(frameworks.torch_call, "torch"),
     "torch.compile": Contender(frameworks.torch_compiled_call, "torch"),
-    "autograd": Contender(frameworks.autograd_call, "autograd"),
+    "pytensor": Contender(frameworks.pytensor_call, "pytensor"),
+    "autograd": _in_numpy(frameworks.autograd_call, "autograd"),
 }
 """By the names of the table's columns."""
 
 
 def takes_part(name: str, case: Case) -> bool:
     """Whether a contender can compute a case here."""
-    if name == "products" and case.products is None:
+    contender = CONTENDERS[name]
+    if contender.written and getattr(case, contender.written) is None:
+        return False
+    if name == "graphc reassociated" and not any(name in aim.by for aim in case.aims):
         return False
     if name == "autograd" and case.optimizer:
         return False
-    return util.find_spec(CONTENDERS[name].needs) is not None
+    return util.find_spec(contender.needs) is not None

@@ -19,6 +19,27 @@ def jax_call(case: Case, variables: Arrays, data: Arrays) -> Call:
     import jax
     import jax.numpy as jnp
 
+    function, given, held = _jax_function(case, variables, data)
+    if case.optimizer:
+        return _jax_adam(jax, jnp, function, given, held)
+    return lambda: jax.block_until_ready(function(given, held))  # type: ignore[no-any-return]
+
+
+def jax_memory(case: Case, variables: Arrays, data: Arrays) -> int:
+    """The bytes that XLA has planned for a call: temporaries and results, as `memory_analysis` has them.
+
+    What a product or a convolution takes inside of XLA's own functions is not among them.
+    """
+    function, given, held = _jax_function(case, variables, data)
+    planned = function.lower(given, held).compile().memory_analysis()
+    return int(planned.temp_size_in_bytes + planned.output_size_in_bytes)
+
+
+def _jax_function(case: Case, variables: Arrays, data: Arrays) -> tuple[Any, Any, Any]:
+    """The jitted function, and its arguments as JAX has them."""
+    import jax
+    import jax.numpy as jnp
+
     jax.config.update("jax_enable_x64", True)
     lib = SimpleNamespace(
         **_of(jnp, "exp log log1p tanh sin cos sqrt square stack sum mean min abs tril maximum"),
@@ -30,9 +51,7 @@ def jax_call(case: Case, variables: Arrays, data: Arrays) -> Call:
     )
     function = jax.jit(jax.value_and_grad(lambda given, data: case.formula(lib, given, data)))
     given, held = ({name: jnp.asarray(x) for name, x in table.items()} for table in (variables, data))
-    if case.optimizer:
-        return _jax_adam(jax, jnp, function, given, held)
-    return lambda: jax.block_until_ready(function(given, held))  # type: ignore[no-any-return]
+    return function, given, held
 
 
 def _jax_adam(jax: Any, jnp: Any, function: Any, given: Any, held: Any) -> Call:
@@ -119,6 +138,56 @@ def autograd_call(case: Case, variables: Arrays, data: Arrays) -> Call:
     )
     function = autograd.value_and_grad(lambda given: case.formula(lib, given, data))
     return lambda: function(variables)  # type: ignore[no-any-return]
+
+
+def pytensor_call(case: Case, variables: Arrays, data: Arrays) -> Call:
+    """PyTensor, compiled as it does by default, for arrays of these shapes, which it then does not check any more."""
+    import pytensor
+    import pytensor.tensor as pt
+
+    lib = SimpleNamespace(
+        **_of(pt, "exp log log1p tanh sin cos sqrt square stack sum mean min abs tril maximum logsumexp"),
+        relu=lambda x: pt.maximum(x, 0),
+        transposed=lambda x: pt.swapaxes(x, -1, -2),
+        rows=lambda x, places: x[places],
+        log_probability=lambda z, y: pt.special.log_softmax(z, axis=1)[pt.arange(z.shape[0]), y],
+    )
+    arrays = {name: np.asarray(x) for name, x in {**variables, **data}.items()}
+    given = {name: pt.tensor(name, dtype=x.dtype, shape=x.shape) for name, x in arrays.items()}
+    moved = {name: given[name] for name in variables}
+    loss = case.formula(lib, moved, {name: given[name] for name in data})
+    gradients = dict(zip(moved, pytensor.grad(loss, [*moved.values()]), strict=True))
+    if case.optimizer:
+        return _pytensor_adam(pytensor, pt, loss, gradients, given, arrays)
+    function = pytensor.function([*given.values()], [loss, *gradients.values()], on_unused_input="ignore")
+    function.trust_input = True
+
+    def evaluate() -> Result:
+        loss, *found = function(*arrays.values())
+        return loss, dict(zip(variables, found, strict=True))
+
+    return evaluate
+
+
+def _pytensor_adam(pytensor: Any, pt: Any, loss: Any, gradients: Any, given: Any, arrays: Arrays) -> Call:
+    """Everything is in shared variables, which a call of the function changes."""
+    held = {name: pytensor.shared(x) for name, x in arrays.items()}
+    time = pytensor.shared(np.float32(0))
+    t = time + 1
+    root = pt.sqrt(1 - np.float32(0.999) ** t)
+    rate, eps = np.float32(1e-3) * root / (1 - np.float32(0.9) ** t), np.float32(1e-8) * root
+    updates = {time: t}
+    for name, g in gradients.items():
+        m, v = (pytensor.shared(np.zeros_like(arrays[name])) for _ in "mv")
+        updates[m] = np.float32(0.9) * m + np.float32(0.1) * g
+        updates[v] = np.float32(0.999) * v + np.float32(0.001) * pt.square(g)
+        updates[held[name]] = held[name] - rate * updates[m] / (pt.sqrt(updates[v]) + eps)
+    function = pytensor.function([], loss, updates=updates, givens={x: held[name] for name, x in given.items()})
+
+    def step() -> Result:
+        return function(), {name: held[name].get_value(borrow=True) for name in gradients}
+
+    return step
 
 
 def steps_of_training(start: Any, advance: Callable[[Any, int], tuple[Result, Any]], most: int = 100) -> Call:

@@ -32,12 +32,14 @@ class Settings:
 class Times:
     """What one contender took in each round, in seconds a call: the median, and the smallest.
 
-    ``problem`` says why there is nothing, or nothing to be trusted.
+    ``problem`` says why there is nothing, or nothing to be trusted; ``memory`` are the bytes that a call takes beside
+    its arguments, where that can be told.
     """
 
     medians: list[float] = field(default_factory=list)
     smallest: list[float] = field(default_factory=list)
     problem: str = ""
+    memory: int | None = None
 
     @property
     def median(self) -> float:
@@ -69,9 +71,13 @@ def measure(case: str, contenders: Sequence[str], settings: Settings) -> dict[st
             times[name].problem = "has another result"
         for turn in range(settings.rounds):
             for name in _turned(alive, turn):
-                median, least = _asked(workers[name], settings.seconds)
+                median, least = map(float, _asked(workers[name], settings.seconds).split())
                 times[name].medians.append(median)
                 times[name].smallest.append(least)
+        # At the end: what it does changes how memory is given out afterwards, and with that the times.
+        for name in alive:
+            taken = _asked(workers[name], "memory")
+            times[name].memory = int(taken) if taken else None
         for worker in workers.values():
             worker.terminate()
     return times
@@ -108,12 +114,11 @@ def _answer(worker: subprocess.Popen[str]) -> str:
     return worker.stdout.readline().strip()
 
 
-def _asked(worker: subprocess.Popen[str], seconds: float) -> tuple[float, float]:
+def _asked(worker: subprocess.Popen[str], what: object) -> str:
     assert worker.stdin is not None
-    worker.stdin.write(f"{seconds}\n")
+    worker.stdin.write(f"{what}\n")
     worker.stdin.flush()
-    median, least = map(float, _answer(worker).split())
-    return median, least
+    return _answer(worker)
 
 
 def _last_line(log: Path) -> str:

@@ -3,34 +3,52 @@
 from __future__ import annotations
 
 import datetime
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from tests.benchmarks.case import Case
+from tests.benchmarks.case import Aim, Case
 from tests.benchmarks.rounds import Settings, Times
 
 Results = Mapping[str, Mapping[str, Times]]
 """Of each case, by name, the times of its contenders, by name."""
 
-_PACKAGES = ("graphc", "numpy", "jax", "torch", "autograd")
+_PACKAGES = ("graphc", "numpy", "jax", "torch", "pytensor", "autograd")
 
 
-def rows(cases: Mapping[str, Case], results: Results, contenders: Sequence[str]) -> list[list[str]]:
-    """A header; then for each case graphc's time, the time of each other as a ratio to it turned round, and the aim.
-
-    A cell holds graphc's time divided by that contender's: below 1 graphc is faster.
-    """
+def rows(results: Results, contenders: Sequence[str]) -> list[list[str]]:
+    """A header; then for each case graphc's time, and that divided by the time of each other: below 1 it is faster."""
     others = [name for name in contenders if name != "graphc"]
-    found = [["case", "graphc", *(f"of {name}" for name in others), "aim", ""]]
+    found = [["case", "graphc", *(f"of {name}" for name in others)]]
     for name, times in results.items():
         own = times["graphc"]
         cells = [
             f"{own.ratio(times[other]):.2f}" if other in times and times[other].medians else "" for other in others
         ]
-        found.append([name, _shown(own), *cells, *_aim(cases[name], times)])
+        found.append([name, _shown(own), *cells])
     return found
+
+
+def aims(cases: Mapping[str, Case], results: Results, contenders: Sequence[str]) -> list[list[str]]:
+    """What is aimed at for each case, and what each of graphc's modules that it is for comes to."""
+    own = [name for name in contenders if any(name in aim.by for case in cases.values() for aim in case.aims)]
+    return [["case", "aim", *own]] + [
+        [name, f"{aim.most:g} of {aim.of}", *(_reached(aim, by, times) for by in own)]
+        for name, times in results.items()
+        for aim in cases[name].aims
+    ]
+
+
+def memory(results: Results, contenders: Sequence[str]) -> list[list[str]]:
+    """The bytes that a call takes beside its arguments, as far as contenders can tell."""
+    told = [name for name in contenders if any(name in x and x[name].memory is not None for x in results.values())]
+    return [["case", *told]] + [
+        [case, *(_size(times[name].memory) if name in times else "" for name in told)]
+        for case, times in results.items()
+        if any(taken.memory is not None for taken in times.values())
+    ]
 
 
 def text(table: Sequence[Sequence[str]]) -> str:
@@ -56,9 +74,17 @@ def section(cases: Mapping[str, Case], results: Results, contenders: Sequence[st
     """What the page says of one run: the ratios, the machine, the times themselves."""
     return f"""{settings.rounds} rounds in turns; processors for each contender: {settings.threads}.
 
-{_markdown(rows(cases, results, contenders))}
+{_markdown(rows(results, contenders))}
 
 {_machine(settings)}
+
+What is aimed at, and what it came to:
+
+{_markdown(aims(cases, results, contenders))}
+
+The memory that a call takes beside its arguments, results included:
+
+{_markdown(memory(results, contenders))}
 
 The times themselves:
 
@@ -76,12 +102,11 @@ def write(path: Path, text: str) -> None:
 _START, _END = "<!-- measured: written by python -m tests.benchmarks --write -->\n", "<!-- end measured -->\n"
 
 
-def _aim(case: Case, times: Mapping[str, Times]) -> list[str]:
-    if case.target is None or case.target[1] not in times or not times[case.target[1]].medians:
-        return ["", ""]
-    limit, other = case.target
-    met = times["graphc"].ratio(times[other]) <= limit
-    return [f"{limit:g} {other}", "met" if met else "missed"]
+def _reached(aim: Aim, by: str, times: Mapping[str, Times]) -> str:
+    if by not in aim.by or by not in times or aim.of not in times:
+        return ""
+    ratio = times[by].ratio(times[aim.of])
+    return "" if math.isnan(ratio) else f"{ratio:.2f} {'met' if ratio <= aim.most else 'missed'}"
 
 
 def _shown(times: Times) -> str:
@@ -95,6 +120,12 @@ def _duration(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds / 1e-6:.3g} µs"
+
+
+def _size(memory: int | None) -> str:
+    if memory is None:
+        return ""
+    return f"{memory / 1e6:.3g} MB" if memory >= 1e6 else f"{memory / 1e3:.3g} kB"
 
 
 def _markdown(table: Sequence[Sequence[str]]) -> str:

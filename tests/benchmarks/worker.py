@@ -1,7 +1,7 @@
 """One contender at one case, in a process of its own: ``python -m tests.benchmarks.worker CASE CONTENDER FILE``.
 
 It writes its first result to the file, says that it is ready, and then answers each number of seconds that it reads
-with the median and the smallest time of a call in a run of about so long.
+with the median and the smallest time of a call in a run of about so long, and ``memory`` with the bytes of a call.
 """
 
 from __future__ import annotations
@@ -38,19 +38,23 @@ def save(path: str, result: Result) -> None:
     np.savez(path, **{"": np.asarray(loss)}, **{name: np.asarray(x) for name, x in arrays.items()})
 
 
-def main(case: str, contender: str, path: str) -> None:
+def main(name: str, contender: str, path: str) -> None:
     """Serve a parent process on standard input and output."""
-    call = CONTENDERS[contender].call(CASES[case], *CASES[case].drawn())
+    case, found = CASES[name], CONTENDERS[contender]
+    call = found.call(case, *case.drawn())
     save(path, call())
     for _ in range(WARM_UP):
         call()
     print("ready", flush=True)
-    for line in sys.stdin:
+    for line in map(str.strip, sys.stdin):
+        if line == "memory":
+            print(found.memory(case, *case.drawn()) if found.memory and not case.optimizer else "", flush=True)
+            continue
         call()
         gc.disable()
-        found = list(timings(call, float(line)))
+        times = list(timings(call, float(line)))
         gc.enable()
-        print(statistics.median(found), min(found), flush=True)
+        print(statistics.median(times), min(times), flush=True)
 
 
 if __name__ == "__main__":

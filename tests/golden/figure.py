@@ -72,12 +72,41 @@ _INPUTS = {
 }
 
 
+# Layouts of arguments that fitted, with what their labels stay below.
+_PASSED = {}
+
+
 def _checked(function, /, **inputs):
     """Inputs as arrays: all floats in one type; what does not fit the model is one clear error."""
-    return list(_arrays(function, _INPUTS, inputs).values())
+    layout = _layout(function, inputs)
+    if _passed(layout, inputs):
+        return list(inputs.values())
+    return list(_arrays(function, _INPUTS, inputs, layout).values())
 
 
-def _arrays(function, table, given):
+def _layout(function, *given):
+    """What decides whether dicts of arrays fit: names, classes, dtypes and shapes; None if they hold anything else."""
+    layout = [function]
+    for group in given:
+        if type(group) is not dict:
+            return None
+        layout.append(len(group))
+        for name, array in group.items():
+            if not isinstance(array, (np.ndarray, np.generic)):
+                return None
+            layout += name, type(array), array.dtype, array.shape
+    return tuple(layout)
+
+
+def _passed(layout, inputs):
+    """Whether arrays of this layout fitted before, as they were: then nothing but labels can be wrong."""
+    limits = _PASSED.get(layout)
+    for name, below, place in limits or ():
+        _in_range(layout[0], name, inputs[name], below, place)
+    return limits is not None
+
+
+def _arrays(function, table, given, layout):
     """Floats take the widest type among the arrays given, float32 or float64; Python numbers and integers adapt."""
     kinds = {value.dtype for value in given.values() if isinstance(value, (np.ndarray, np.generic))}
     widths = [dtype.itemsize for dtype in kinds if dtype.kind == "f" and dtype.itemsize <= 8]
@@ -98,17 +127,25 @@ def _arrays(function, table, given):
             raise ValueError(f"{function}(): {_misfit(table, arrays, name)}{_at(row[2])}")
         if len(row) > 3:
             limited.append(name)
-    for name in limited:
-        for limit in table[name][3:]:
-            below = sizes.get(limit, np.inf) if isinstance(limit, str) else limit
-            _in_range(function, name, arrays[name], below, table[name][2])
+    limits = [
+        (name, sizes.get(limit, np.inf) if isinstance(limit, str) else limit, table[name][2])
+        for name in limited
+        for limit in table[name][3:]
+    ]
+    for name, below, place in limits:
+        _in_range(function, name, arrays[name], below, place)
+    if layout and all(type(x) is type(arrays[n]) and x.dtype == arrays[n].dtype for n, x in given.items()):
+        # Few layouts come again and again; of many different ones only some are kept.
+        if len(_PASSED) >= 256:
+            _PASSED.clear()
+        _PASSED[layout] = limits
     return arrays
 
 
 def _in_range(function, name, index, below, place):
     """Labels or indices, when none of them is negative and all are below a size."""
     # Read as unsigned, a negative number is beyond all others: one pass finds what is wrong at either end.
-    if index.size and index.view(f"u{index.itemsize}").max() >= min(below, 2 ** (8 * index.itemsize - 1)):
+    if index.size and not 0 <= index.item(index.view(f"u{index.itemsize}").argmax()) < below:
         wrong = index.min() if index.min() < 0 else index.max()
         expected = f"0 to {below - 1}" if below < np.inf else "at least 0"
         raise ValueError(f"{function}(): {name} holds {wrong}, expected {expected}{_at(place)}")

@@ -11,6 +11,7 @@ import scipy.special
 from graphc.errors import GraphcError
 from graphc.op import OPS, Condition
 from graphc.size import named_size
+from graphc.tensor_type import DType
 from graphc.value import Value
 from tests.apply import conditions_of, gradients_of, graph_of, tensor, text_of, type_of, value_of
 from tests.evaluate import evaluate
@@ -85,10 +86,13 @@ def test_types(function: Callable[..., Value], dtype: str, expected: str) -> Non
 @pytest.mark.parametrize(
     ("function", "expected"),
     [
-        (OPS["sum"], "np.sum(a)"),
-        (lambda x: OPS["sum"](x, axis=-1, keepdims=True), "np.sum(a, axis=1, keepdims=True)"),
+        (OPS["sum"], "a.sum()"),
+        (lambda x: OPS["sum"](x, axis=-1, keepdims=True), "a.sum(axis=1, keepdims=True)"),
+        (lambda x: OPS["sum"](x * x), "np.sum(a * a)"),
+        (lambda x: OPS["mean"](x, axis=0), "a.mean(axis=0)"),
         (lambda x: OPS["mean"](x > 0), "np.mean(a > 0.0, dtype=float:)"),
-        (lambda x: OPS["std"](x, axis=0, ddof=1), "np.std(a, axis=0, ddof=1)"),
+        (lambda x: -(x / OPS["sum"](x)), "-(a / a.sum())"),
+        (lambda x: OPS["std"](x, axis=0, ddof=1), "a.std(axis=0, ddof=1)"),
         (lambda x: OPS["argmax"](x, axis=1), "np.argmax(a, axis=1)"),
         (lambda x: OPS["cumsum"](x, axis=0), "np.cumsum(a, axis=0)"),
         (OPS["softmax"], "_softmax(a, axis=1)"),
@@ -97,6 +101,23 @@ def test_types(function: Callable[..., Value], dtype: str, expected: str) -> Non
 )
 def test_text(function: Callable[..., Value], expected: str) -> None:
     assert text_of(function, tensor("N", 4)) == expected
+
+
+@pytest.mark.parametrize(
+    ("function", "size", "expected"),
+    [
+        (OPS["mean"], "N", "a.sum() / N"),
+        (OPS["mean"], 4, "a.sum() / 4"),
+        (lambda x: -OPS["mean"](x), "N", "-a.sum() / N"),
+        (lambda x: OPS["mean"](OPS["index"](x, items=(slice(2, None),))), "N", "a[2:].mean()"),
+        (lambda x: OPS["mean"](OPS["index"](x, items=(slice(2, None),))), 5, "a[2:].sum() / 3"),
+        (lambda x: OPS["mean"](OPS["exp"](x)), "N", "np.mean(np.exp(a))"),
+        (lambda x: OPS["mean"](x, keepdims=True), "N", "a.mean(keepdims=True)"),
+        (lambda x: OPS["mean"](x, axis=()), "N", "a.mean(axis=())"),
+    ],
+)
+def test_text_of_a_vector(function: Callable[..., Value], size: int | str, expected: str) -> None:
+    assert text_of(function, tensor(size)) == expected
 
 
 @pytest.mark.parametrize(
@@ -131,6 +152,24 @@ def test_normalised_exponentials_never_overflow(name: str, x: list[float]) -> No
 def test_logsumexp_at_infinities() -> None:
     assert value_of(OPS["logsumexp"], np.array([-INF, -INF])) == -INF
     assert value_of(OPS["logsumexp"], np.array([INF, 0.0])) == INF
+
+
+@pytest.mark.parametrize("name", ["logsumexp", "softmax", "log_softmax"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_do_not_touch_each_other(name: str, dtype: DType) -> None:
+    huge = float(np.finfo(dtype).max) / 4
+    rows = np.array([[1.0, 2.0, 3.0], [huge, huge, -huge], [-INF, -INF, -INF], [INF, 0.0, 1.0], [1.0, np.nan, 2.0]])
+
+    def found(x: object) -> np.ndarray:
+        with np.errstate(over="raise", invalid="ignore", divide="ignore"):
+            return np.asarray(value_of(lambda v: OPS[name](v, axis=-1), x, dtype=dtype))
+
+    together = found(rows)
+    assert together.dtype == dtype
+    for row, alone in zip(rows, together, strict=True):
+        np.testing.assert_array_equal(found(row[None])[0], alone)
+    largest = {"logsumexp": huge, "softmax": 0.5, "log_softmax": -np.log(2)}[name]
+    np.testing.assert_allclose(np.ravel(together[1])[0], largest, rtol=1e-6)
 
 
 def test_cross_entropy_gradient_of_huge_logits() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.case import Arrays, Call, Case
+from tests.benchmarks.case import Aim, Arrays, Call, Case
 
 MIXTURE = """
 X: Input[N, 20]
@@ -41,7 +41,7 @@ def _mixture(lib: Any, p: Mapping[str, Any], data: Mapping[str, Any]) -> Any:
     Q = lib.exp(logs) * diff + (L @ diff[..., None])[..., 0]
     parts = p["alphas"] + lib.sum(logs, axis=1) - 0.5 * lib.sum(lib.square(Q), axis=2)
     wishart = 0.5 * (lib.sum(lib.square(lib.exp(logs))) + lib.sum(lib.square(L))) - lib.sum(logs)
-    return lib.sum(lib.logsumexp(parts, axis=1)) - len(X) * lib.logsumexp(p["alphas"], axis=0) + wishart
+    return lib.sum(lib.logsumexp(parts, axis=1)) - X.shape[0] * lib.logsumexp(p["alphas"], axis=0) + wishart
 
 
 def _mixture_by_hand(p: Arrays, data: Arrays) -> Call:
@@ -164,14 +164,21 @@ def _least_squares_by_hand(p: Arrays, data: Arrays) -> Call:
 
 
 CASES = (
-    Case("mixture-of-gaussians", MIXTURE, _mixture_arrays, _mixture_by_hand, _mixture, target=(1.0, "jax")),
+    Case(
+        "mixture-of-gaussians",
+        MIXTURE,
+        _mixture_arrays,
+        _mixture_by_hand,
+        _mixture,
+        aims=(Aim(1.0, "jax"), Aim(0.7, "jax", ("graphc reassociated",))),
+    ),
     Case(
         "k-means",
         KMEANS,
         lambda rng: ({"centers": rng.standard_normal((100, 16))}, {"X": rng.standard_normal((10_000, 16))}),
         _kmeans_by_hand,
         _kmeans,
-        target=(1.0, "jax"),
+        aims=(Aim(1.0, "jax", ("graphc", "graphc for speed", "graphc reassociated")),),
     ),
     Case(
         "logsumexp-2500",
@@ -179,7 +186,7 @@ CASES = (
         lambda rng: ({"x": rng.standard_normal(2_500)}, {}),
         _logsumexp_by_hand,
         _logsumexp,
-        target=(1.0, "jax"),
+        aims=(Aim(1.0, "jax"),),
     ),
     Case(
         "least-squares-4096x128",
@@ -190,6 +197,6 @@ CASES = (
         ),
         _least_squares_by_hand,
         _least_squares,
-        target=(1.0, "jax"),
+        aims=(Aim(1.0, "jax"),),
     ),
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.case import Arrays, Call, Case
+from tests.benchmarks.case import Aim, Arrays, Call, Case
 
 CAMERAS, POINTS, ROWS = 49, 7_776, 31_843
 
@@ -150,4 +150,4 @@ def _added(values: Any, index: Any, count: int) -> Any:
     return sums.reshape(count, *values.shape[1:])
 
 
-CASES = (Case("bundle-adjustment-31843", MODEL, _arrays, _by_hand, _loss, target=(1.0, "jax")),)
+CASES = (Case("bundle-adjustment-31843", MODEL, _arrays, _by_hand, _loss, aims=(Aim(1.0, "jax"),)),)

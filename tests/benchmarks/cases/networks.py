@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.case import Arrays, Call, Case, Result
+from tests.benchmarks.case import Aim, Arrays, Call, Case, Result
 from tests.benchmarks.frameworks import steps_of_training
 
 
@@ -138,7 +138,7 @@ def _case(
     name: str,
     sizes: Sequence[int],
     batch: int,
-    target: tuple[float, str],
+    aim: Aim,
     activation: str = "relu",
     optimizer: str = "",
 ) -> Case:
@@ -150,17 +150,17 @@ def _case(
         formula=_relu_loss if activation == "relu" else _tanh_loss,
         products=_products,
         dtype="float32",
-        target=target,
+        aims=(aim,),
         optimizer=optimizer,
     )
 
 
 CASES = (
-    _case("mlp-784-512-512-10-batch-2048", (784, 512, 512, 10), 2048, (1.05, "products")),
-    _case("mlp-784-512-512-10-batch-256", (784, 512, 512, 10), 256, (1.05, "products")),
-    _case("mlp-784-128-10-batch-256", (784, 128, 10), 256, (1.12, "products")),
-    _case("mlp-784-128-10-batch-32", (784, 128, 10), 32, (1.30, "products")),
-    _case("mlp-784-128-10-batch-1", (784, 128, 10), 1, (0.3, "numpy")),
-    _case("mlp-2-16-16-2-batch-64", (2, 16, 16, 2), 64, (0.85, "numpy"), "tanh"),
-    _case("adam-784-128-10-batch-32", (784, 128, 10), 32, (1.0, "numpy"), optimizer="adam"),
+    _case("mlp-784-512-512-10-batch-2048", (784, 512, 512, 10), 2048, Aim(1.05, "products")),
+    _case("mlp-784-512-512-10-batch-256", (784, 512, 512, 10), 256, Aim(1.05, "products")),
+    _case("mlp-784-128-10-batch-256", (784, 128, 10), 256, Aim(1.12, "products")),
+    _case("mlp-784-128-10-batch-32", (784, 128, 10), 32, Aim(1.30, "products")),
+    _case("mlp-784-128-10-batch-1", (784, 128, 10), 1, Aim(0.3, "numpy")),
+    _case("mlp-2-16-16-2-batch-64", (2, 16, 16, 2), 64, Aim(0.85, "numpy"), "tanh"),
+    _case("adam-784-128-10-batch-32", (784, 128, 10), 32, Aim(1.0, "numpy"), optimizer="adam"),
 )
