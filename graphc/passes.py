@@ -13,6 +13,8 @@ from graphc.graph import Graph, Node, subgraphs
 from graphc.op import Conventions
 from graphc.partition import Split, extract, partition
 from graphc.rewrite.engine import Firing, rewrite
+from graphc.rewrite.scan_residuals import keep_residuals
+from graphc.rewrite.scan_vectorise import vectorise_scans
 from graphc.rewrite.scans import has_scans, moved_out, tidy_scans
 from graphc.rewrite.sets import simplifying, stabilising
 
@@ -105,8 +107,9 @@ def simplify(graph: Graph, *, reassociate: bool = False) -> tuple[Graph, tuple[F
     found = rewrite(without_rules(graph), rules)
     if not has_scans(found.graph):
         return found.graph, found.firings
-    again = rewrite(tidy_scans(found.graph), rules)
-    moved = dict.fromkeys((*moved_out(found.graph), *moved_out(again.graph)))
+    loops, vectorised = vectorise_scans(tidy_scans(keep_residuals(tidy_scans(found.graph))))
+    again = rewrite(loops, rules)
+    moved = (*dict.fromkeys((*moved_out(found.graph), *moved_out(again.graph))), *vectorised)
     return tidy_scans(again.graph), (*found.firings, *moved, *again.firings)
 
 

@@ -152,8 +152,8 @@ NOMINAL_SIZE = 256
 
 
 @lru_cache(maxsize=1024)
-def nominal(size: Size) -> int:
-    """A size as a number to compare costs by: every named size counts for `NOMINAL_SIZE`.
+def nominal(size: Size, each: int = NOMINAL_SIZE) -> int:
+    """A size as a number to compare costs by: every named size counts for ``each``.
 
     Examples
     --------
@@ -162,7 +162,7 @@ def nominal(size: Size) -> int:
     """
     if isinstance(size, int):
         return size
-    found = substitute(size, dict.fromkeys(size_names(size), NOMINAL_SIZE))
+    found = substitute(size, dict.fromkeys(size_names(size), each))
     assert isinstance(found, int)
     return found
 

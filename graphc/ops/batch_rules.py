@@ -94,10 +94,10 @@ def pad(values: Sequence[Value], batched: Sequence[bool], *, pad_width: tuple[ob
 
 
 def matmul(values: Sequence[Value], batched: Sequence[bool]) -> Value:
-    """A batch of vectors beside a matrix is a matrix; otherwise vectors become matrices of one row or column."""
+    """A batch beside a matrix or vector needs nothing; otherwise vectors become matrices of one row or column."""
     x, y = values
     left, right = (value.ndim - has for value, has in zip(values, batched, strict=True))
-    if left == 1 and right <= 2 and not batched[1]:
+    if right <= 2 and not batched[1]:
         return OPS["matmul"](x, y)
     if right == 1 and left <= 2 and not batched[0]:
         return OPS["matmul"](y, x if left == 1 else OPS["transpose"](x))

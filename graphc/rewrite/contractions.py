@@ -15,12 +15,13 @@ from graphc.size import at_least
 from graphc.tensor_type import TensorType, broadcast_shapes
 from graphc.value import Value
 
-__all__ = ["CONTRACTIONS"]
+__all__ = ["CONTRACTIONS", "sum_of_matrix_products", "sum_of_products"]
 
 Axes = tuple[int, ...]
 
 total, square, matmul, einsum = OPS["sum"], OPS["square"], OPS["matmul"], OPS["einsum"]
 expand_dims, squeeze, transpose = OPS["expand_dims"], OPS["squeeze"], OPS["transpose"]
+reshape = OPS["reshape"]
 
 x, y = var("x", FLOAT), var("y", FLOAT)
 axis, axes, keepdims, column = attr("axis"), attr("axes"), attr("keepdims"), attr("column")
@@ -91,6 +92,23 @@ def _product(left: Value, term: str, right: Value, other: str, kept: str) -> Val
 
 def _ordered(x: Value, term: str, wanted: Iterable[str]) -> Value:
     return transpose(x, axes=tuple(term.index(letter) for letter in wanted))
+
+
+def sum_of_products(x: Value, y: Value, axis: Axes) -> Value:
+    """The sum of a broadcast product along some axes, contracted where that pays."""
+    return contracted(x, y, axis, False) if _pays(x, y, axis) else total(x * y, axis=axis)
+
+
+def sum_of_matrix_products(a: Value, b: Value) -> Value:
+    """The sum of the products of two stacks of matrices or vectors: one product of what stands below one another."""
+    count = a.shape[0] * a.shape[-1]
+    left = reshape(a, shape=(count,)) if a.ndim == 2 else transpose(_below(transpose(a, axes=(0, 2, 1))), axes=(1, 0))
+    return matmul(left, reshape(b, shape=(count,)) if b.ndim == 2 else _below(b))
+
+
+def _below(x: Value) -> Value:
+    """A stack of matrices as one, each below the one before."""
+    return reshape(x, shape=(x.shape[0] * x.shape[1], x.shape[2]))
 
 
 def _is_outside(x: Value, axis: Axes, y: Value) -> bool:

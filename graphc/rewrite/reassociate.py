@@ -32,6 +32,7 @@ matmul, broadcast_to, one_hot, where = OPS["matmul"], OPS["broadcast_to"], OPS["
 
 _ZEROS = (
     Rule("add_zero", x + 0, x),
+    Rule("zero_minus", 0 - x, -x),
     Rule("negative_of_difference", -once(x - y), y - x),
     Rule("sum_of_branches", once(where(mask, x, 0.0)) + once(where(mask, 0.0, y)), where(mask, x, y)),
     Rule("difference_of_branches", once(where(mask, x, 0.0)) - once(where(mask, 0.0, y)), where(mask, x, -y)),

@@ -21,6 +21,11 @@ def has_scans(graph: Graph) -> bool:
     return any(subgraphs(node) for node in graph.nodes)
 
 
+def step_of(scan: Node) -> Graph:
+    """The step of a scan."""
+    return cast(Graph, scan.attrs["step"])
+
+
 def tidy_scans(graph: Graph) -> Graph:
     """The graph with each scan cut down to what is needed of it, and invariant nodes of steps outside of them."""
     live, smaller = _judged(graph)
