@@ -115,7 +115,7 @@ def extent(shape: Shape, rows: Collection[str]) -> int:
     --------
     >>> from graphc.size import named_size
     >>> extent((named_size("N"), 3), ["N"]), extent((10, 3), [])
-    (196608, 30)
+    (786432, 30)
     """
     total = 1
     for size in shape:
