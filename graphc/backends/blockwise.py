@@ -6,7 +6,7 @@ the last call of each function, and of each function of a block.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -60,56 +60,43 @@ def _stored(array: Any, value: Any) -> Any:
     return array
 
 
-def _given(function: str, out: Any, like: dict[str, Any], arguments: list[Any]) -> dict[str, Any]:
+def _given(function: str, out: Any, like: dict[str, Any], arguments: Iterable[Any], name: str = "out") -> Any:
     """Arrays for results like others: new ones, or those of the caller, who has no other use for them."""
     if out is None:
         return {key: np.empty(array.shape, array.dtype) for key, array in like.items() if array.shape}
-    found = _fitting(function, "out", out, like)
-    _apart(function, list(found.values()), [], arguments)
-    return found
+    if not isinstance(out, dict) or not like.keys() <= out.keys():
+        found = ", ".join(map(str, out)) if isinstance(out, dict) else f"a {type(out).__name__}"
+        raise ValueError(f"{function}(): {name} has {found or 'nothing'}, expected {', '.join(like)}")
+    taken = [*map(id, arguments)]
+    for key, array in like.items():
+        given, shape, dtype = out[key], array.shape, array.dtype
+        if not shape:
+            continue
+        if not isinstance(given, np.ndarray) or given.shape != shape or given.dtype != dtype:
+            found = f"{given.dtype} of shape {given.shape}" if hasattr(given, "dtype") else type(given).__name__
+            raise ValueError(f"{function}(): {name} has {found} for {key}, expected {dtype} of shape {shape}")
+        if not given.flags.carray or id(given) in taken:
+            unfit = "not contiguous or not writable" if not given.flags.carray else "there twice, or an argument"
+            raise ValueError(f"{function}(): {name} has an array for {key} that is {unfit}")
+        taken.append(id(given))
+    return out
 
 
-def _given_pair(function: str, out: Any, params: Any, state: Any, *inputs: Any) -> list[dict[str, Any]]:
+def _given_pair(function: str, out: Any, params: Any, state: Any, *inputs: Any) -> list[Any]:
     """Arrays for new parameters and a new state: new ones, those of a former step, or the old ones themselves."""
     if out is None:
         return [_given(function, None, like, []) for like in (params, state)]
     if not isinstance(out, (tuple, list)) or len(out) != 2:
         raise ValueError(f"{function}(): out is a {type(out).__name__}, expected a pair like (params, state)")
-    old = [*params.values(), *state.values()]
+    old = [array for entries in (params, state) for array in entries.values() if array.shape]
     if _are_same(out, old):
         return [*out]
-    found = [_fitting(function, "params of out", out[0], params), _fitting(function, "state of out", out[1], state)]
-    _apart(function, [*found[0].values(), *found[1].values()], [array for array in old if array.shape], [*old, *inputs])
-    return found
+    first = _given(function, out[0], params, [*old, *inputs], "params of out")
+    return [first, _given(function, out[1], state, [*old, *inputs, *first.values()], "state of out")]
 
 
 def _are_same(out: Any, old: list[Any]) -> bool:
     """Whether arrays to write to are these old ones, all different, so that nothing else is to be checked."""
     arrays = [array for entries in out if isinstance(entries, dict) for array in entries.values()]
-    ids = [*map(id, arrays)]
-    writable = (array.flags.carray for array in old if array.shape)
-    return ids == [*map(id, old)] and len({*ids}) == len(ids) and all(writable)
-
-
-def _fitting(function: str, name: str, out: Any, like: dict[str, Any]) -> dict[str, Any]:
-    """The entries of a dict that arrays like others can be written to."""
-    if not isinstance(out, dict) or any(key not in out for key in like):
-        found = ", ".join(map(str, out)) if isinstance(out, dict) else f"a {type(out).__name__}"
-        raise ValueError(f"{function}(): {name} has {found or 'nothing'}, expected {', '.join(like)}")
-    arrays = {key: out[key] for key, array in like.items() if array.shape}
-    for key, array in arrays.items():
-        shape, dtype = like[key].shape, like[key].dtype
-        if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != dtype:
-            found = f"{array.dtype} of shape {array.shape}" if hasattr(array, "dtype") else type(array).__name__
-            raise ValueError(f"{function}(): {name} has {found} for {key}, expected {dtype} of shape {shape}")
-        if not array.flags.carray:
-            raise ValueError(f"{function}(): {name} has an array for {key} that is not contiguous or not writable")
-    return arrays
-
-
-def _apart(function: str, arrays: list[Any], replaced: list[Any], arguments: list[Any]) -> None:
-    """Arrays to write to are no array twice, and no arguments but those that they replace."""
-    ids = [id(array) for array in arrays]
-    held = {id(array) for array in arguments}.difference(map(id, replaced) if ids == [*map(id, replaced)] else ())
-    if len({*ids}) < len(ids) or not held.isdisjoint(ids):
-        raise ValueError(f"{function}(): out has an array twice, or one that is an argument and would be lost")
+    ids = [id(array) for array in arrays if getattr(array, "shape", ())]
+    return ids == [*map(id, old)] and len({*ids}) == len(ids) and all(array.flags.carray for array in old)

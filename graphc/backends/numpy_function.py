@@ -220,7 +220,7 @@ class EntryFunction:
         entry = [INDENT + line for line in (*sizes.lines, *conditions)]
         arguments = [self.scope.arguments[name] for name in self.inputs]
         further = [self.direction.argument] if self.direction else []
-        signature = [*self._dicts(), *further, *arguments, *([f"{self.out}=None"] if self.given else [])]
+        signature = [*self._dicts(), *further, *arguments, *([f"{self.out}=None"] if self.out else [])]
         start = [
             *joined_lines(f"def {self.name}(", signature, "):", ""),
             f"{INDENT}{doc}",
@@ -239,6 +239,8 @@ class EntryFunction:
             return Room(self.name, self.scope.rows)
         self.out = names.take("out")
         nodes = [{key: self.graph.outputs[output] for key, output in entries.items()} for entries in results.outputs]
+        if not any(node.tensor.shape for entries in nodes for node in entries.values()):
+            return Room(self.name, self.scope.rows)
         self.given = [names.take("new_params"), names.take("new_state")] if results.replaced else [self.out]
         given: dict[Node, list[ast.expr]] = {}
         for local, entries in zip(self.given, nodes, strict=True):

@@ -58,16 +58,30 @@ def _generated(
 ) -> Call:
     with tempfile.TemporaryDirectory() as folder:
         module = _module(case, folder, optimize, reassociate)
-    if not hasattr(module, "init_params"):
-        return lambda: module.value_and_grad(**variables, **data)  # type: ignore[no-any-return]
     if not case.optimizer:
-        return lambda: module.value_and_grad(variables, **data)  # type: ignore[no-any-return]
+        given = partial(module.value_and_grad, *([variables] if hasattr(module, "init_params") else []))
+        inputs = data if hasattr(module, "init_params") else {**variables, **data}
+        return _again(given, inputs) if optimize == "speed" else lambda: given(**inputs)  # type: ignore[no-any-return]
 
     def advance(state: tuple[Arrays, Arrays], done: int) -> tuple[Result, tuple[Arrays, Arrays]]:
-        params, remembered, loss = module.train_step(*state, **data)
+        # What a loop of training does: the first step leaves the arrays that it is given to their owner.
+        out = {"out": state} if optimize == "speed" and done > 1 else {}
+        params, remembered, loss = module.train_step(*state, **data, **out)
         return (loss, params), (params, remembered)
 
     return frameworks.steps_of_training((variables, module.init_state(variables)), advance)
+
+
+def _again(function: Callable[..., Result], inputs: Arrays) -> Call:
+    """Calls that write their gradient over that of the call before, as a loop may that is done with it."""
+    out: Arrays | None = None
+
+    def call() -> Result:
+        nonlocal out
+        loss, out = function(**inputs, out=out)
+        return loss, out
+
+    return call
 
 
 def _written(how: str) -> Callable[[Case, Arrays, Arrays], Call]:
