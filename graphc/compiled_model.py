@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from graphc.backends.dot import Look
     from graphc.backends.numpy_derivatives import DerivativeFunction
     from graphc.backends.numpy_module import Program
-    from graphc.backends.regions import Optimize
     from graphc.changes import Change
     from graphc.derivation import Derivation
     from graphc.evaluated import Evaluated
@@ -239,9 +238,10 @@ class Model:
         options = replace(before, **requested_extras([*before.with_, *with_], optimizer or before.optimizer))
         return self if options == before else replace(self, provenance=replace(self.provenance, options=options))
 
-    def written_for(self, optimize: Optimize) -> Model:
-        """The same model with its module in another style; `optimize` as in `compile`."""
-        options = replace(self.provenance.options, optimize=optimize)
+    @cached_property
+    def for_speed(self) -> Model:
+        """The same model with its module written for speed; see ``optimize`` of `compile`."""
+        options = replace(self.provenance.options, optimize="speed")
         return replace(self, provenance=replace(self.provenance, options=options))
 
     def write(self, path: str | os.PathLike[str]) -> Path:

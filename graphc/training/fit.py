@@ -193,7 +193,7 @@ def fit(
     model, measured = _models(source, optimizer, options)
     # Labels that noise is for are known as such without it.
     dataset = dataset_of(measured, data, columns, labels)
-    fast = model.written_for("speed")
+    fast = model.for_speed
     start = dict(fast.init_params(seed) if params is None else params)
     kept, held_out = _split(dataset, holdout, seed)
     progress = Progress(start, {} if lbfgs else fast.init_state(start), (), start, 0)
