@@ -40,7 +40,7 @@ def module_docstring(
     for title, items in tables.items():
         rows = filled_lines(items, "   ", WIDTH - 9)
         lines += [f"{title if position == 0 else '':9}{row}" for position, row in enumerate(rows)]
-    styles = [*([_SPEED] if optimize == "speed" else []), *([_REASSOCIATED] if reassociate else [])]
+    styles = [*(_SPEED if optimize == "speed" else ()), *([_REASSOCIATED] if reassociate else [])]
     lines += ["", *_FLOATS, *(["", *styles] if styles else []), *(["", lacking] if lacking else [])]
     return literal_text("\n".join(lines) + "\n")
 
@@ -49,7 +49,10 @@ _FLOATS = (
     "Floats are computed in the widest type among the arrays given, float32 or float64; numbers,",
     "lists and integers adapt. Nothing given is changed, nothing returned shares its memory.",
 )
-_SPEED = "Written for speed: large arrays are computed by blocks of rows, and in work arrays that are kept."
+_SPEED = (
+    "Written for speed: large arrays are computed by blocks of rows, and in work arrays that are kept.",
+    "Only what is given as out is changed: results are written there, a gradient or (params, state).",
+)
 _REASSOCIATED = "Sums and products are regrouped: differences far smaller than their values' spread lose digits."
 
 

@@ -296,10 +296,11 @@ def _into(statement: Statement, array: ast.expr) -> Statement:
 
 
 def _makes_large(statement: Written, memory: Memory) -> TypeGuard[Statement]:
-    """Whether a statement makes an array, no view of one, that is large even for few rows."""
+    """Whether a statement makes an array, no view of one, that is large for all that is known of its sizes."""
     if not isinstance(statement, Statement) or statement.node is None or not is_large(statement.node):
         return False
-    return memory.roots.get(statement.target, "") == statement.target
+    known = any(isinstance(size, int) for size in statement.node.tensor.shape)
+    return known and memory.roots.get(statement.target, "") == statement.target
 
 
 def _deletion(names: list[str], comment: Comment) -> Statement:
