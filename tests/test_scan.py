@@ -310,3 +310,11 @@ def test_pictures_and_listings_show_a_step_as_one_box(tmp_path: Path) -> None:
     text = listing(model.graph)
     assert "= scan(step, %" in text
     assert "\nstep:\n  %0" in text
+
+
+def test_scans_that_no_direction_moves() -> None:
+    """A gradient that is a sum of constants over the steps has a product with its Hessian: zero."""
+    model = gx.compile(Path(__file__).parents[1] / "examples" / "averaged_perceptron.gc", with_=["hvp"])
+    X, y = np.eye(3), np.array([1.0, -1.0, 1.0])
+    product = model.module.hvp({"w": np.array([0.5, 1.0, -1.0])}, {"w": np.ones(3)}, X, y)
+    np.testing.assert_array_equal(product["w"], np.zeros(3))

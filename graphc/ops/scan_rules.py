@@ -236,6 +236,8 @@ class _Called:
         """
         inside = self.inside
         outputs = [*(after for *_, after in self.carried), *(node for _, node in self.stacked)]
+        if not outputs:
+            return {}
         needed = reached(inside.builder, outputs)
         over: dict[Node, Value] = {}
         rest: dict[Node, Value] = {}
