@@ -6,7 +6,7 @@ the last call of each function, and of each function of a block.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,14 +60,14 @@ def _stored(array: Any, value: Any) -> Any:
     return array
 
 
-def _given(function: str, out: Any, like: dict[str, Any], arguments: Iterable[Any], name: str = "out") -> Any:
+def _given(function: str, out: Any, like: dict[str, Any], arguments: Sequence[Any], name: str = "out") -> Any:
     """Arrays for results like others: new ones, or those of the caller, who has no other use for them."""
     if out is None:
         return {key: np.empty(array.shape, array.dtype) for key, array in like.items() if array.shape}
     if not isinstance(out, dict) or not like.keys() <= out.keys():
         found = ", ".join(map(str, out)) if isinstance(out, dict) else f"a {type(out).__name__}"
         raise ValueError(f"{function}(): {name} has {found or 'nothing'}, expected {', '.join(like)}")
-    taken = [*map(id, arguments)]
+    written = []
     for key, array in like.items():
         given, shape, dtype = out[key], array.shape, array.dtype
         if not shape:
@@ -75,11 +75,28 @@ def _given(function: str, out: Any, like: dict[str, Any], arguments: Iterable[An
         if not isinstance(given, np.ndarray) or given.shape != shape or given.dtype != dtype:
             found = f"{given.dtype} of shape {given.shape}" if hasattr(given, "dtype") else type(given).__name__
             raise ValueError(f"{function}(): {name} has {found} for {key}, expected {dtype} of shape {shape}")
-        if not given.flags.carray or id(given) in taken:
-            unfit = "not contiguous or not writable" if not given.flags.carray else "there twice, or an argument"
-            raise ValueError(f"{function}(): {name} has an array for {key} that is {unfit}")
-        taken.append(id(given))
+        if not given.flags.carray:
+            raise ValueError(f"{function}(): {name} has an array for {key} that is not contiguous or not writable")
+        written.append((key, given))
+    arrays = [given for _, given in written]
+    if _overlap(arrays, arguments):
+        key = next(key for k, (key, given) in enumerate(written) if _overlap([given], [*arguments, *arrays[:k]]))
+        raise ValueError(f"{function}(): {name} has an array for {key} whose memory is there twice, or an argument")
     return out
+
+
+def _overlap(written: list[Any], read: Sequence[Any]) -> bool:
+    """Whether arrays to write to have memory in common with each other or with what is read: as views of one array."""
+    owners = [*map(_owner, written)]
+    if len({*owners}) == len(owners) and {*owners}.isdisjoint(map(_owner, read)):
+        return False
+    return any(np.may_share_memory(a, b) for k, a in enumerate(written) for b in (*written[:k], *read))
+
+
+def _owner(array: Any) -> int:
+    """The array whose memory a view shows."""
+    base = getattr(array, "base", None)
+    return id(array if base is None else base)
 
 
 def _given_pair(function: str, out: Any, params: Any, state: Any, *inputs: Any) -> list[Any]:
@@ -89,14 +106,14 @@ def _given_pair(function: str, out: Any, params: Any, state: Any, *inputs: Any) 
     if not isinstance(out, (tuple, list)) or len(out) != 2:
         raise ValueError(f"{function}(): out is a {type(out).__name__}, expected a pair like (params, state)")
     old = [array for entries in (params, state) for array in entries.values() if array.shape]
-    if _are_same(out, old):
+    if _are_same(out, old, inputs):
         return [*out]
     first = _given(function, out[0], params, [*old, *inputs], "params of out")
     return [first, _given(function, out[1], state, [*old, *inputs, *first.values()], "state of out")]
 
 
-def _are_same(out: Any, old: list[Any]) -> bool:
-    """Whether arrays to write to are these old ones, all different, so that nothing else is to be checked."""
+def _are_same(out: Any, old: list[Any], inputs: Sequence[Any]) -> bool:
+    """Whether arrays to write to are these old ones, none in the memory of another, so that nothing else is checked."""
     arrays = [array for entries in out if isinstance(entries, dict) for array in entries.values()]
     ids = [id(array) for array in arrays if getattr(array, "shape", ())]
-    return ids == [*map(id, old)] and len({*ids}) == len(ids) and all(array.flags.carray for array in old)
+    return ids == [*map(id, old)] and all(array.flags.carray for array in old) and not _overlap(old, inputs)

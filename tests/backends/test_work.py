@@ -227,8 +227,10 @@ def _broken(out: dict[str, Any], params: dict[str, Any], inputs: dict[str, Any])
         ({**out, "W": W.tolist()}, "out has list for W, expected float64 of shape (4, 5)"),
         ({**out, "W": np.asfortranarray(W)}, "out has an array for W that is not contiguous or not writable"),
         ({**out, "W": frozen}, "out has an array for W that is not contiguous or not writable"),
-        ({**out, "W": params["W"]}, "out has an array for W that is there twice, or an argument"),
-        ({**out, "V": inputs["X"]}, "out has an array for V that is there twice, or an argument"),
+        ({**out, "W": params["W"]}, "out has an array for W whose memory is there twice, or an argument"),
+        ({**out, "W": params["W"][:]}, "out has an array for W whose memory is there twice, or an argument"),
+        ({**out, "V": out["W"].reshape(5, 4)}, "out has an array for V whose memory is there twice, or an argument"),
+        ({**out, "V": inputs["X"]}, "out has an array for V whose memory is there twice, or an argument"),
     ]
 
 
@@ -266,6 +268,23 @@ def test_tied_parameters_are_not_changed_in_place() -> None:
     module.train_step(params, state, **inputs)
     with pytest.raises(ValueError, match="there twice"):
         module.train_step(params, state, **inputs, out=(params, state))
+
+
+def test_memory_that_is_still_needed_is_not_written_over() -> None:
+    """Parameters that are views of one array, and inputs that are parameters: one update would be read by the next."""
+    text = "X: Input[5]\nW: Param[5]\nV: Param[5]\nloss: Output = sum(3 * W) + sum(V * X)"
+    module: Any = graphc.compile(text, optimizer="momentum", optimize="speed").module
+    buffer = np.ones(10)
+    W, V, X = buffer[:5], buffer[5:], np.ones(5)
+    for params, given in (({"W": W, "V": W[:]}, X), ({"W": W, "V": buffer[4:9]}, X), ({"W": W, "V": V}, W[:])):
+        state = module.init_state(params)
+        with pytest.raises(ValueError, match="there twice, or an argument"):
+            module.train_step(params, state, given, out=(params, state))
+    params = {"W": W, "V": V}
+    state = module.init_state(params)
+    wanted, _, _ = module.train_step(params, state, X)
+    found, _, _ = module.train_step(params, state, X, out=(params, state))
+    equal(found, wanted)
 
 
 @pytest.mark.parametrize("style", FORCED)
