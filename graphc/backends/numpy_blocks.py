@@ -15,7 +15,7 @@ from graphc.backends.numpy_expressions import op_text, shared_parts
 from graphc.backends.numpy_names import Names
 from graphc.backends.numpy_scan import Comment, Function, Statement, Written, assignment, dtype_text, empty
 from graphc.backends.regions import Region, adds_up, reads_rows
-from graphc.backends.ufuncs import as_ufunc, is_elementwise, takes_out, with_out
+from graphc.backends.ufuncs import as_ufunc, is_elementwise, quickest, takes_out, with_out
 from graphc.graph import Graph, Node
 from graphc.numpy_text import call, literal, subscript, with_part
 from graphc.op import OPS, OpCall
@@ -161,7 +161,7 @@ def _value(block: _Block, node: Node, given: list[ast.expr]) -> ast.expr:
         count = ast.parse(f"{block.rows}.stop - {block.rows}.start", mode="eval").body
         found = node.op.numpy(called, *given, shape=(count, *node.tensor.shape[1:]))  # type: ignore[operator]
     else:
-        return op_text(block.place.graph, node, given)
+        return quickest(op_text(block.place.graph, node, given), called.operand_types)
     assert isinstance(found, ast.expr)
     return found
 

@@ -31,10 +31,10 @@ _OPERATORS: dict[type[ast.AST], str] = {
 }
 _POWERS: dict[object, str] = {2: "np.square"}
 """The operator is quicker than ``np.power`` for some exponents; it uses these functions itself."""
-_OTHERS = frozenset({"einsum", "dot", "sum", "mean", "max", "min", "prod", "cumsum", "clip", "stack", "concatenate"})
-"""Functions of NumPy that take ``out`` and are no ufuncs."""
 _METHODS = frozenset({"sum", "mean", "max", "min", "prod", "cumsum"})
 """Methods of arrays that take ``out``."""
+_OTHERS = _METHODS | {"einsum", "dot", "clip", "stack", "concatenate", "take"}
+"""Functions of NumPy that take ``out`` and are no ufuncs."""
 
 
 def as_ufunc(value: ast.expr) -> ast.Call | None:
@@ -74,11 +74,21 @@ def is_elementwise(value: ast.expr) -> bool:
 
 
 def quickest(value: ast.expr, operands: Sequence[Type]) -> ast.expr:
-    """An expression by the function of NumPy that is called most quickly: ``np.dot`` for products of matrices."""
-    flat = all(isinstance(type, TensorType) and type.ndim <= 2 for type in operands)
-    match value:
-        case ast.BinOp(left, ast.MatMult(), right) if flat:
+    """An expression of some operands by the function of NumPy that is quickest at it.
+
+    Examples
+    --------
+    >>> matrix, labels = TensorType("float64", (5, 3)), TensorType("int64", (9,))
+    >>> ast.unparse(quickest(ast.parse("x[y]", mode="eval").body, [matrix, labels]))
+    "np.take(x, y, axis=0, mode='clip')"
+    """
+    types = [type for type in operands if isinstance(type, TensorType)]
+    match value, types:
+        case ast.BinOp(left, ast.MatMult(), right), [_, _] if all(type.ndim <= 2 for type in types):
             return call("np.dot", left, right)
+        case ast.Subscript(x, ast.Name() as index), [table, rows] if table.ndim > 1 and rows.is_int and rows.ndim:
+            # Indices are checked before; without a mode, NumPy checks them again and fills an array of its own first.
+            return call("np.take", x, index, axis=0, mode="clip")
     return value
 
 

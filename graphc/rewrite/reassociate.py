@@ -67,6 +67,7 @@ _SCALARS = (
     Rule("number_inside_product", once(x * once(y * m)) * n, x * (y * (m * n))),
     Rule("number_after_divisor", (x / m) * n, x * (n / m)),
     Rule("divisor_after_number", (x * m) / n, x * (m / n)),
+    Rule("number_over_scalar", once(x * once(c / y)) * n, x * ((c * n) / y)),
     Rule("numbers_of_factors", once(m / x) * once(y * n), ((m * n) / x) * y),
     Rule("number_over", (m / x) * n, (m * n) / x),
     # The gradient of y / exp(x) by x, such as that of a likelihood by the logarithm of its scale.
