@@ -87,16 +87,11 @@ def _given(function: str, out: Any, like: dict[str, Any], arguments: Sequence[An
 
 def _overlap(written: list[Any], read: Sequence[Any]) -> bool:
     """Whether arrays to write to have memory in common with each other or with what is read: as views of one array."""
-    owners = [*map(_owner, written)]
-    if len({*owners}) == len(owners) and {*owners}.isdisjoint(map(_owner, read)):
+    owners = [id(array if array.base is None else array.base) for array in (*written, *read)]
+    known = {*owners[: len(written)]}
+    if len(known) == len(written) and known.isdisjoint(owners[len(written) :]):
         return False
     return any(np.may_share_memory(a, b) for k, a in enumerate(written) for b in (*written[:k], *read))
-
-
-def _owner(array: Any) -> int:
-    """The array whose memory a view shows."""
-    base = getattr(array, "base", None)
-    return id(array if base is None else base)
 
 
 def _given_pair(function: str, out: Any, params: Any, state: Any, *inputs: Any) -> list[Any]:
@@ -109,7 +104,8 @@ def _given_pair(function: str, out: Any, params: Any, state: Any, *inputs: Any) 
     if _are_same(out, old, inputs):
         return [*out]
     first = _given(function, out[0], params, [*old, *inputs], "params of out")
-    return [first, _given(function, out[1], state, [*old, *inputs, *first.values()], "state of out")]
+    taken = [first[key] for key, array in params.items() if array.shape]
+    return [first, _given(function, out[1], state, [*old, *inputs, *taken], "state of out")]
 
 
 def _are_same(out: Any, old: list[Any], inputs: Sequence[Any]) -> bool:
