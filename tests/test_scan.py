@@ -6,6 +6,7 @@ import time
 import tracemalloc
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -318,3 +319,31 @@ def test_scans_that_no_direction_moves() -> None:
     X, y = np.eye(3), np.array([1.0, -1.0, 1.0])
     product = model.module.hvp({"w": np.array([0.5, 1.0, -1.0])}, {"w": np.ones(3)}, X, y)
     np.testing.assert_array_equal(product["w"], np.zeros(3))
+
+
+@pytest.mark.parametrize("optimize", ["readable", "speed"])
+@pytest.mark.parametrize("output", ["", "all: Output = js"])
+def test_labels_that_steps_compute_are_checked(output: str, optimize: Any) -> None:
+    """Also where rows are taken for all steps at once, with what the loop has stacked."""
+    text = f"""
+k: Input[T, int64]
+E: Param[4, 2] = normal()
+def step(j, i):
+    new = (j + i) % 5
+    return new, (new, sin(E[new]))
+last, (js, rows) = scan(step, 0, k)
+{output}
+loss: Output = sum(rows) + sum(E[js])
+"""
+    module = gx.compile(text, loss="loss", optimize=optimize).module
+    params = module.init_params(0)
+    for k in ([1, 2, 0, 3], [], [2]):
+        places = np.cumsum(np.array(k, dtype=int)) % 5
+        rows = params["E"][places]
+        value, gradient = module.value_and_grad(params, np.array(k, dtype=int))
+        np.testing.assert_allclose(value, np.sum(np.sin(rows) + rows), atol=1e-12)
+        wanted = np.zeros((4, 2))
+        np.add.at(wanted, places, np.cos(rows) + 1)
+        np.testing.assert_allclose(gradient["E"], wanted)
+    with pytest.raises(ValueError, match="holds 4, expected 0 to 3"):
+        module.loss(params, np.array([1, 3]))

@@ -465,7 +465,7 @@ class Body:
 
     def _array_variable(self, item: Node) -> str:
         name = self._targets.get(item) or self.names.number("steps")
-        self.texts[item] = ast.Name(name, ast.Load())
+        self.texts[item] = self._ends[item] = ast.Name(name, ast.Load())
         return name
 
     def _first(self, operand: Node) -> ast.expr:
