@@ -200,6 +200,24 @@ def test_what_a_step_adds_to_a_gradient_is_not_called_the_gradient() -> None:
     assert "        d_w = d_w + d_v * h\n" in text
 
 
+def test_values_of_all_steps_are_called_so_and_those_of_a_step_what_the_model_calls_them() -> None:
+    text = """
+X: Input[T, 3]
+U: Param[3, 4] = normal()
+W: Param[4, 4] = normal()
+def step(h, x):
+    z = x @ U
+    gate = sigmoid(h @ W + z)
+    new = gate * h + z
+    return new, new
+last, all = scan(step, broadcast_to(0.0, (4,)), X)
+loss: Output = mean(square(all))
+"""
+    written = gx.compile(text).source_text
+    for statement in ("z_steps = X @ U", "z = z_steps[t]", "gate = _sigmoid(h @ W + z)"):
+        assert f" {statement}\n" in written
+
+
 def test_carries_that_change_places() -> None:
     text = (
         "n: Input[T]\ndef step(c, x):\n    a, b = c\n    return (b, a + b), a\n(a, b), ys = scan(step, (0.0, 1.0), n)\n"

@@ -127,7 +127,11 @@ class _Taken:
         """Compute nodes for all steps at once, from what is known of all steps."""
         graph, known = self.step.graph, {*self.stacks, *self.same}
         nodes = sorted(reached(graph, roots, known), key=lambda node: node.serial)
-        copied = batch(_part(graph, nodes, known), self.builder, self.stacks, self.same)
+        moving = set(self.stacks)
+        for node in nodes:
+            if node not in known and not moving.isdisjoint(graph.operands(node)):
+                moving.add(node)
+        copied = batch(_part(graph, nodes, known, moving), self.builder, self.stacks, self.same)
         for node in nodes:
             if node not in known:
                 (self.stacks if node in copied.batched else self.same)[node] = self.builder.value(copied.nodes[node])
@@ -220,15 +224,16 @@ def _total(x: Value) -> Value:
     return OPS["sum"](x, axis=0)
 
 
-def _part(graph: Graph, nodes: Sequence[Node], leaves: Collection[Node]) -> Graph:
-    """Some nodes of a graph, by order, computed from leaves; leaves have no names there."""
+def _part(graph: Graph, nodes: Sequence[Node], leaves: Collection[Node], moving: Collection[Node]) -> Graph:
+    """Some nodes of a graph, by order, computed from leaves, which have no names there; what moves is of all steps."""
     own = [node for node in nodes if node not in leaves]
+    endings = {node: "_steps" if node in moving else "" for node in own}
     return Graph(
         operand_table={node: () if node in leaves else graph.operands(node) for node in nodes},
         inputs=(),
         params=(),
         outputs={},
-        names={node: graph.names[node] for node in own if node in graph.names},
+        names={x: tuple(f"{name}{end}" for name in graph.names[x]) for x, end in endings.items() if x in graph.names},
         spans={node: graph.spans[node] for node in own if node in graph.spans},
         scopes={node: graph.scopes[node] for node in own if node in graph.scopes},
     )
