@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from graphc.backends.numpy_function import without_comment
+from graphc.backends.numpy_comments import without_comment
 from graphc.backends.numpy_memory import peak_memory
 from graphc.backends.numpy_module import Program, function_bodies
 from graphc.cost import Cost, node_cost

@@ -31,7 +31,7 @@ COPIED = {
 
 FAST = range(25)
 FOR_SPEED = range(25, 33)
-MANY = range(100, 300)
+MANY = range(100, 250)
 
 
 @pytest.mark.parametrize("seed", FAST)

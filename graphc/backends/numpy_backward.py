@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from graphc.backends.numpy_function import Scope, array_texts, dict_lines, leaf_texts, model_lines, statement_lines
+from graphc.backends.numpy_comments import model_lines
+from graphc.backends.numpy_function import Scope, array_texts, leaf_texts
 from graphc.backends.numpy_layout import INDENT, WIDTH, filled_lines, joined_lines, quoted
+from graphc.backends.numpy_lines import dict_lines, statement_lines
 from graphc.backends.numpy_sizes import Leaf, plain_sizes
 from graphc.backends.numpy_spelling import Spelling
 from graphc.backends.numpy_statements import Body

@@ -6,12 +6,12 @@ import ast
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
+from graphc.backends.numpy_comments import model_lines
 from graphc.backends.numpy_indices import range_checks
-from graphc.backends.numpy_layout import INDENT, WIDTH, expression_lines, joined_lines, printable, quoted
+from graphc.backends.numpy_layout import INDENT, WIDTH, joined_lines, quoted
+from graphc.backends.numpy_lines import statement_lines
 from graphc.backends.numpy_names import Names
-from graphc.backends.numpy_scan import Comment, Function, Loop, Statement, Written
 from graphc.backends.numpy_sizes import (
     Binding,
     Leaf,
@@ -31,7 +31,6 @@ from graphc.numpy_text import float_dtype, literal, method, subscript
 from graphc.op import OPS
 from graphc.partition import reached
 from graphc.size import Size, size_names
-from graphc.source import Source
 from graphc.tensor_type import Shape
 
 
@@ -78,9 +77,6 @@ class Scope:
     def room(self, function: str) -> Room | None:
         """Where a function may put large arrays; None for functions that are to be read first."""
         return Room(function, self.rows) if self.speed else None
-
-
-COMMENT_WIDTH = 100
 
 
 @dataclass(frozen=True)
@@ -370,92 +366,6 @@ def _untold(raw: Graph, size: str) -> GraphcError:
     return GraphcError(Diagnostic("GC205", f"expected a shape that tells the size {size}, found none: {found}", span))
 
 
-def statement_lines(statements: Iterable[Written], spelling: Spelling, indent: str = INDENT) -> list[str]:
-    """Assignments and loops, with a comment above each run from the same model lines."""
-    lines: list[str] = []
-    last: Comment = ()
-    for statement in statements:
-        if statement.comment != last:
-            lines += [f"{indent}{text}" for text in statement.comment]
-            last = statement.comment
-        if isinstance(statement, Loop):
-            loop = [indent + spelling.filled(statement.text)]
-            loop += statement_lines(statement.body, spelling, indent + INDENT)
-            if isinstance(statement, Function):
-                loop = _apart(statement, loop, spelling, indent)[not lines :]
-            lines += loop
-        else:
-            lines += _assignment_lines(statement, spelling, indent)
-    return lines
-
-
-def _apart(function: Function, lines: list[str], spelling: Spelling, indent: str) -> list[str]:
-    """A function with its return statement, and empty lines around it."""
-    values = [spelling(value) for value in function.returned]
-    returned = joined_lines("return [", values, "]", indent + INDENT) if values else []
-    return ["", *lines, *returned, ""]
-
-
-def _assignment_lines(statement: Statement, spelling: Spelling, indent: str) -> list[str]:
-    line = f"{indent}{statement.start}{spelling.filled(statement.text)}"
-    lines = [line] if len(line) <= WIDTH else expression_lines(statement.start, statement.value, spelling, indent)
-    also = f"  # also {', '.join(statement.also)}" if statement.also else ""
-    if len(lines[-1]) + len(also) <= COMMENT_WIDTH:
-        return [*lines[:-1], lines[-1] + also]
-    return [f"{indent}{also.strip()}", *lines]
-
-
-def dict_lines(start: str, values: Mapping[str, ast.expr], spelling: Spelling) -> list[str]:
-    """A dict of results, with the user's names as keys."""
-    return joined_lines(start, [f"{quoted(name)}: {spelling(value)}" for name, value in values.items()], "}")
-
-
-@dataclass(frozen=True)
-class ModelLines:
-    """From nodes to the model lines that they come from, as comments; see `model_lines`."""
-
-    graph: Graph
-    plain: Collection[Node] | None
-    own_names: Collection[str]
-    derivative: str = "grad"
-
-    def __call__(self, node: Node) -> Comment:
-        """The comment of a node."""
-        spans = self.graph.spans.get(node, ())
-        if not spans:
-            return ()
-        own = self._is_plain(node) or any(name in self.own_names for name in self.graph.names.get(node, ()))
-        what = "# " if own else f"# {self.derivative} of "
-        return (_model_line(what, spans[0].source, spans[0].line),)
-
-    def inside(self, node: Node, step: Graph) -> ModelLines:
-        """Those of a step: of a gradient where the scan is one's."""
-        return ModelLines(step, None if self._is_plain(node) else (), self.own_names, self.derivative)
-
-    def _is_plain(self, node: Node) -> bool:
-        return self.plain is None or node in self.plain
-
-
-def model_lines(
-    graph: Graph, plain: Collection[Node] | None, user_names: Collection[str] = (), derivative: str = "grad"
-) -> ModelLines:
-    """From a node to the model line that it comes from; it is a gradient's where the node is not among the plain.
-
-    A value of the model that only the gradient needs, because a rule went round it, has the user's own name, which
-    is not that of another value's gradient.
-    """
-    own_names = {name for name in user_names if not (name.startswith("d_") and name[2:] in user_names)}
-    return ModelLines(graph, plain, own_names, derivative)
-
-
-@lru_cache(maxsize=64)
-def _model_line(what: str, source: Source, line: int) -> str:
-    where = f"  [{source.name}:{line}]"
-    code = without_comment(source.line(line))
-    room = COMMENT_WIDTH - len(INDENT) - len(what) - len(where)
-    return printable(what + (code if len(code) <= room else code[: room - 2] + " …") + where)
-
-
 def declared_place(raw: Graph, node: Node) -> str:
     """Where an input or parameter is declared."""
     spans = raw.spans.get(node, ())
@@ -489,16 +399,3 @@ def array_texts(graph: Graph, arrays: Mapping[object, str]) -> dict[Node, ast.ex
 def _unpacked(pairs: Sequence[tuple[str, str]]) -> str:
     targets, values = zip(*pairs, strict=True)
     return f"{INDENT}{', '.join(targets)} = {', '.join(values)}"
-
-
-def without_comment(line: str) -> str:
-    """A line of a model as it is shown."""
-    quote = ""
-    for position, character in enumerate(line):
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "'\"":
-            quote = character
-        elif character == "#":
-            return line[:position].strip()
-    return line.strip()

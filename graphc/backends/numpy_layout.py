@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 
 WIDTH = 88
+COMMENT_WIDTH = 100
 INDENT = "    "
 
 Write = Callable[[ast.expr], str]

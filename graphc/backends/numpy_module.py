@@ -17,7 +17,6 @@ from graphc.backends.numpy_function import (
     EntryFunction,
     Results,
     Scope,
-    dict_lines,
 )
 from graphc.backends.numpy_header import (
     array_constant,
@@ -31,6 +30,7 @@ from graphc.backends.numpy_header import (
     table_lines,
 )
 from graphc.backends.numpy_layout import expression_lines, joined_lines
+from graphc.backends.numpy_lines import dict_lines
 from graphc.backends.numpy_names import USED_BUILTINS, Names
 from graphc.backends.numpy_runtime import copied_functions, runtime_names
 from graphc.backends.numpy_spelling import Spelling

@@ -1,0 +1,71 @@
+"""From nodes to the comments above their statements: the model lines that they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import lru_cache
+
+from graphc.backends.numpy_layout import COMMENT_WIDTH, INDENT, printable
+from graphc.backends.numpy_scan import Comment
+from graphc.graph import Graph, Node
+from graphc.source import Source
+
+
+@dataclass(frozen=True)
+class ModelLines:
+    """From nodes to the model lines that they come from, as comments; see `model_lines`."""
+
+    graph: Graph
+    plain: Collection[Node] | None
+    own_names: Collection[str]
+    derivative: str = "grad"
+
+    def __call__(self, node: Node) -> Comment:
+        """The comment of a node."""
+        spans = self.graph.spans.get(node, ())
+        if not spans:
+            return ()
+        own = self._is_plain(node) or any(name in self.own_names for name in self.graph.names.get(node, ()))
+        what = "# " if own else f"# {self.derivative} of "
+        return (_model_line(what, spans[0].source, spans[0].line),)
+
+    def inside(self, node: Node, step: Graph) -> ModelLines:
+        """Those of a step: of a gradient where the scan is one's."""
+        return ModelLines(step, None if self._is_plain(node) else (), self.own_names, self.derivative)
+
+    def _is_plain(self, node: Node) -> bool:
+        return self.plain is None or node in self.plain
+
+
+def model_lines(
+    graph: Graph, plain: Collection[Node] | None, user_names: Collection[str] = (), derivative: str = "grad"
+) -> ModelLines:
+    """From a node to the model line that it comes from; it is a gradient's where the node is not among the plain.
+
+    A value of the model that only the gradient needs, because a rule went round it, has the user's own name, which
+    is not that of another value's gradient.
+    """
+    own_names = {name for name in user_names if not (name.startswith("d_") and name[2:] in user_names)}
+    return ModelLines(graph, plain, own_names, derivative)
+
+
+@lru_cache(maxsize=64)
+def _model_line(what: str, source: Source, line: int) -> str:
+    where = f"  [{source.name}:{line}]"
+    code = without_comment(source.line(line))
+    room = COMMENT_WIDTH - len(INDENT) - len(what) - len(where)
+    return printable(what + (code if len(code) <= room else code[: room - 2] + " …") + where)
+
+
+def without_comment(line: str) -> str:
+    """A line of a model as it is shown."""
+    quote = ""
+    for position, character in enumerate(line):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character == "#":
+            return line[:position].strip()
+    return line.strip()
