@@ -194,7 +194,7 @@ def fit(
     # Labels that noise is for are known as such without it.
     dataset = dataset_of(measured, data, columns, labels)
     fast = model.for_speed
-    start = dict(fast.init_params(seed) if params is None else params)
+    start = _start(fast, params, seed)
     kept, held_out = _split(dataset, holdout, seed)
     progress = Progress(start, {} if lbfgs else fast.init_state(start), (), start, 0)
     scores = Scores(measured, dataset, held_out)
@@ -264,6 +264,19 @@ def _models(source: Any, optimizer: str | Optimizer | None, options: Mapping[str
         # Of a seed, for instance, that only training needs; all else has been said.
         warnings.simplefilter("ignore", GraphcWarning)
         return trained, compile(source, **{**options, "training": False})
+
+
+def _start(model: Model, params: Params | None, seed: int) -> dict[str, Any]:
+    """The parameters to begin with, all those of the model."""
+    names = [str(node.attrs["name"]) for node in model.graph.params]
+    start = model.init_params(seed) if params is None else params
+    if not isinstance(start, Mapping):
+        raise TypeError(f"expected a dict of arrays for params, found a {type(start).__name__}")
+    if params is None and (absent := [name for name in names if name not in start]):
+        raise ValueError(f"expected params, because there is no initialiser for {', '.join(absent)}, found none")
+    if {*start} != {*names}:
+        raise ValueError(f"expected params {', '.join(names) or 'of no names'}, found {', '.join(map(str, start))}")
+    return dict(start)
 
 
 def _mark(model: Model, dataset: Dataset, params: Params, **settings: Any) -> str:

@@ -468,3 +468,18 @@ def test_early_stopping_keeps_the_average_that_was_measured() -> None:
     assert len(found.history) < 500
     again = graphc.fit(text, data, epochs=found.epoch, **given)
     assert all(np.array_equal(found.params[name], again.params[name]) for name in found.params)
+
+
+def test_parameters_to_begin_with_are_those_of_the_model() -> None:
+    text = "X: Input[N, 3]\nw: Param[3]\nb: Param = zeros()\nloss: Output = mean(square(X @ w + b - 1))"
+    w = np.zeros(3)
+    for params, message in (
+        (None, "expected params, because there is no initialiser for w, found none"),
+        ({"w": w}, "expected params w, b, found w"),
+        ({"w": w, "b": 0.0, "c": 1.0}, "expected params w, b, found w, b, c"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            graphc.fit(text, {"X": np.eye(3)}, epochs=1, params=params)
+    with pytest.raises(TypeError, match="expected a dict of arrays for params, found a int"):
+        graphc.fit(text, {"X": np.eye(3)}, epochs=1, params=3)  # type: ignore[arg-type]
+    assert graphc.fit(text, {"X": np.eye(3)}, epochs=1, params={"w": w, "b": 0.0}).params.keys() == {"w", "b"}
