@@ -9,19 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from graphc.builder import Builder, rebuild
 from graphc.graph import Graph, Node
+from graphc.rewrite.cuts import ALWAYS, SINK, SOURCE, Network
 from graphc.size import nominal
 from graphc.tensor_type import TupleType
 
-if TYPE_CHECKING:
-    import networkx as nx
-
-# A vertex of the flow network: where a node, by its place, is entered or left, or the source or the sink of it all.
+# A vertex of the flow network is where a node, by its place, is entered or left.
 _IN, _OUT = 0, 1
-_SOURCE, _SINK = (-1, _OUT), (-1, _IN)
 
 
 @dataclass(frozen=True)
@@ -165,21 +162,18 @@ class _Vertex(NamedTuple):
 
 def _minimum_cut(vertices: Sequence[_Vertex]) -> list[int]:
     """Which vertices to keep, between what the forward half must compute and what is wanted."""
-    import networkx as nx
-
-    network: nx.DiGraph[tuple[int, int]] = nx.DiGraph()
+    network = Network()
     for position, vertex in enumerate(vertices):
-        network.add_edge((position, _IN), (position, _OUT), capacity=vertex.capacity)
-        network.add_edges_from(((operand, _OUT), (position, _IN)) for operand in vertex.operands)
+        network.edge((position, _IN), (position, _OUT), vertex.capacity)
+        for operand in vertex.operands:
+            network.edge((operand, _OUT), (position, _IN), ALWAYS)
         if vertex.fixed:
-            network.add_edge(_SOURCE, (position, _IN))
+            network.edge(SOURCE, (position, _IN), ALWAYS)
         if vertex.wanted:
-            network.add_edge((position, _OUT), _SINK)
-    if _SOURCE not in network:
-        return []
-    # Of equal cuts networkx gives the one nearest to the sink: nothing is computed again for nothing.
-    _, (above, below) = nx.minimum_cut(network, _SOURCE, _SINK)
-    return [place for place in range(len(vertices)) if (place, _IN) in above and (place, _OUT) in below]
+            network.edge((position, _OUT), SINK, ALWAYS)
+    # Of equal cuts it is the one nearest to the sink: nothing is computed again for nothing.
+    above = network.above()
+    return [place for place in range(len(vertices)) if (place, _IN) in above and (place, _OUT) not in above]
 
 
 def _operands_above(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from graphc.backends.numpy_comments import model_lines
 from graphc.backends.numpy_indices import range_checks
@@ -185,7 +185,7 @@ class EntryFunction:
             comment=model_lines(graph, plain, scope.user_names, what),
             keep=keep,
             checks=self._checks,
-            room=self._room(results, names) if scope.speed else None,
+            room=self._room(results, names),
             forget=True,
         )
 
@@ -229,14 +229,15 @@ class EntryFunction:
         separator = [""] if len(start) > 2 and self.body.statements else []
         return [*start, *separator, *statements]
 
-    def _room(self, results: Results | None, names: Names) -> Room:
+    def _room(self, results: Results | None, names: Names) -> Room | None:
         """Where large arrays are put; results that the caller may give arrays for go into these."""
-        if results is None:
-            return Room(self.name, self.scope.rows)
+        room = self.scope.room(self.name)
+        if room is None or results is None:
+            return room
         self.out = names.take("out")
         nodes = [{key: self.graph.outputs[output] for key, output in entries.items()} for entries in results.outputs]
         if not any(node.tensor.shape for entries in nodes for node in entries.values()):
-            return Room(self.name, self.scope.rows)
+            return room
         self.given = [names.take("new_params"), names.take("new_state")] if results.replaced else [self.out]
         given: dict[Node, list[ast.expr]] = {}
         for local, entries in zip(self.given, nodes, strict=True):
@@ -247,7 +248,7 @@ class EntryFunction:
         replaced: dict[Node, Node] = {}
         for output, leaf in results.replaced.items():
             replaced.setdefault(self.graph.outputs[output], leaves[leaf])
-        return Room(self.name, self.scope.rows, given, replaced)
+        return replace(room, given=given, replaced=replaced)
 
     def _out_lines(self, arguments: Sequence[str]) -> list[str]:
         """The caller's arrays, or new ones."""

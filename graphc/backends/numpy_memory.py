@@ -1,10 +1,10 @@
 """How much memory a generated function holds at once, from its statements: in sizes, or for sizes that are numbers.
 
 What is assigned stays until it is deleted or the function returns; what stands inside an expression goes when its user
-is computed.
-Where a sum, difference, product or quotient has a large operand that nobody else holds, NumPy writes the result into
-it. Of a region the whole arrays are there before its first block. A function has its work arrays from start to end, and
-so the arrays for what it returns where its caller may give them; the work arrays of blocks are small and do not count.
+is computed. Where a sum, difference, product or quotient has a large operand that nobody else holds, NumPy writes the
+result into it. Of a region the whole arrays are there before its first block. A function has its work arrays from start
+to end, and so the arrays for what it returns where its caller may give them; the work arrays of blocks are small and do
+not count.
 """
 
 from __future__ import annotations

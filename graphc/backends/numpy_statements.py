@@ -83,7 +83,6 @@ class Body:
         From the graph, or the step of a scan in it, to what is asked of labels and indices where they are computed.
     room : Room, optional
         Where to put large arrays; with it, regions of the graph are computed by blocks of rows.
-
     forget : bool
         Whether to forget large arrays that nobody needs any more, before others are made; without a room only.
 

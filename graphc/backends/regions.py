@@ -135,7 +135,7 @@ def reads_rows(graph: Graph, node: Node, operand: Node, size: Size) -> bool:
     if not isinstance(type, TensorType) or not type.shape or type.shape[0] != size:
         return False
     if node.op is OPS["einsum"]:
-        return _first_label(node) in _labels(graph, node, operand)
+        return True in _has_rows(graph, node, operand)
     if node.op is OPS["gather"]:
         return operand is not graph.operands(node)[0]
     broadcasts = node.op.elementwise is not None or node.op is OPS["broadcast_to"]
@@ -186,27 +186,24 @@ def _keeps_rows(node: Node, operand: Node) -> bool:
     return node.op.apart is not None or node.op.flops == 0
 
 
-def _first_label(node: Node) -> str:
-    """The label of the first axis of a contraction's result."""
-    return str(node.attrs["spec"]).split("->")[1][:1]
+def _terms(node: Node) -> tuple[list[str], str]:
+    """The labels of the operands of a contraction, and that of the first axis of its result."""
+    inputs, output = str(node.attrs["spec"]).split("->")
+    return inputs.split(","), output[:1]
 
 
-def _labels(graph: Graph, node: Node, operand: Node) -> str:
-    """The labels of an operand of a contraction, wherever it stands in it."""
-    specs = str(node.attrs["spec"]).split("->")[0].split(",")
-    return "".join(spec for spec, x in zip(specs, graph.operands(node), strict=True) if x is operand)
+def _has_rows(graph: Graph, node: Node, operand: Node) -> set[bool]:
+    """Whether an operand of a contraction has the first axis of the result, for each place where it stands."""
+    terms, label = _terms(node)
+    return {label in term for term, x in zip(terms, graph.operands(node), strict=True) if x is operand}
 
 
 def _is_by_rows(graph: Graph, node: Node) -> bool:
     """Whether the first axis of a contraction's result is the first of all operands that have it."""
-    label, specs = _first_label(node), str(node.attrs["spec"]).split("->")[0].split(",")
-    first = all(label not in spec[1:] for spec in specs)
+    terms, label = _terms(node)
+    first = all(label not in term[1:] for term in terms)
     # What stands in it with and without that axis would be read both by rows and as a whole.
-    mixed = any(
-        label in _labels(graph, node, x) and label not in spec
-        for spec, x in zip(specs, graph.operands(node), strict=True)
-    )
-    return bool(label) and first and not mixed
+    return bool(label) and first and all(len(_has_rows(graph, node, x)) == 1 for x in graph.operands(node))
 
 
 def _takes_rows(graph: Graph, node: Node) -> bool:
@@ -311,5 +308,5 @@ def _region(
 
 
 def _is_large(node: Node, rows: Collection[str]) -> bool:
-    """Whether a node is large, or, where it adds up, what it reads might be."""
+    """Whether a node is so large that computing it by blocks may pay."""
     return extent(node.tensor.shape, rows) >= LARGE
