@@ -15,6 +15,7 @@ from graphc.backends.numpy_expressions import op_text, shared_parts
 from graphc.backends.numpy_names import Names
 from graphc.backends.numpy_scan import Comment, Function, Statement, Written, assignment, dtype_text, empty
 from graphc.backends.regions import Region, adds_up, reads_rows
+from graphc.backends.slots import Life, slots
 from graphc.backends.ufuncs import as_ufunc, is_elementwise, quickest, takes_out, with_out
 from graphc.graph import Graph, Node
 from graphc.numpy_text import call, literal, subscript, with_part
@@ -172,25 +173,18 @@ def _rows(block: _Block, array: str) -> ast.expr:
 
 def _assign_work(block: _Block) -> None:
     """Give work arrays to what ufuncs make; one is free again after the last step that reads a value in it."""
-    last = _last_reads(block)
-    free: dict[_Kind, list[int]] = {}
-    counts: dict[_Kind, int] = {}
-    held: list[list[tuple[_Kind, int]]] = [[] for _ in block.steps]
-    for position, step in enumerate(block.steps):
-        # An operand that dies here may be written over where each element is read before it is written.
-        ended = [*held[position]] if is_elementwise(step.value) else []
-        for kind, number in ended:
-            free.setdefault(kind, []).append(number)
-        returned = step.node in block.arrays or step.node in block.sums
-        if not returned and takes_out(step.value) and _gives_node(block, step):
-            kind = _kind(step.node)
-            if not free.get(kind):
-                counts[kind] = counts.get(kind, 0) + 1
-                free.setdefault(kind, []).append(counts[kind] - 1)
-            step.work = kind, free[kind].pop()
-            held[last[position]].append(step.work)
-        for kind, number in held[position][len(ended) :]:
-            free.setdefault(kind, []).append(number)
+    lives = [
+        Life(_kind(step.node) if _is_worked(block, step) else None, last, is_elementwise(step.value))
+        for step, last in zip(block.steps, _last_reads(block), strict=True)
+    ]
+    for step, number in zip(block.steps, slots(lives), strict=True):
+        step.work = None if number is None else (_kind(step.node), number)
+
+
+def _is_worked(block: _Block, step: _Step) -> bool:
+    """Whether a step's value goes into a work array."""
+    returned = step.node in block.arrays or step.node in block.sums
+    return not returned and takes_out(step.value) and _gives_node(block, step)
 
 
 def _gives_node(block: _Block, step: _Step) -> bool:

@@ -17,6 +17,7 @@ from graphc.backends.numpy_blocks import RUNTIME as BLOCKWISE
 from graphc.backends.numpy_in_place import is_large
 from graphc.backends.numpy_scan import Comment, Function, Loop, Statement, Written, assignment, dtype_text
 from graphc.backends.regions import extent
+from graphc.backends.slots import Life, slots
 from graphc.backends.ufuncs import is_elementwise, takes_out, with_out
 from graphc.graph import Node
 from graphc.numpy_text import call, literal, subscript
@@ -244,33 +245,32 @@ def _passed_on(life: _Life) -> set[str]:
 
 def _use_work_arrays(life: _Life, work: str, room: Room, kept: Collection[str], given: frozenset[Node]) -> Placed:
     """Give each wide array a work array, from its statement to the last that reads it."""
-    kinds: list[TensorType] = []
-    free: dict[TensorType, list[int]] = {}
-    ending: dict[int, list[tuple[TensorType, int]]] = {}
-    written: list[Written] = []
-    nodes = set(given)
-    for position, statement in enumerate(life.statements):
-        ended = ending.pop(position, [])
-        if _is_made(statement) and statement.target not in kept and statement.node not in given:
-            assert statement.node is not None
-            kind = statement.node.tensor
-            if is_wide(kind, room.rows):
-                # A ufunc reads an element before it writes it: what ends here may be written over.
-                item = next((item for item in ended if item[0] == kind), None)
-                if item is not None and is_elementwise(statement.value):
-                    ended.remove(item)
-                elif free.get(kind):
-                    item = kind, free[kind].pop()
-                else:
-                    item = kind, len(kinds)
-                    kinds.append(kind)
-                ending.setdefault(max(position, life.last.get(statement.target, position)), []).append(item)
-                nodes.add(statement.node)
-                statement = _into(statement, subscript(ast.Name(work, ast.Load()), literal(item[1])))
-        for kind, place in (*ended, *ending.pop(position, [])):
-            free.setdefault(kind, []).append(place)
-        written.append(statement)
-    return Placed(_around(written, work, room.function, kinds), tuple(kinds), frozenset(nodes))
+    lives = [
+        Life(
+            _wide_kind(statement, room, kept, given),
+            life.last.get(statement.target, position) if isinstance(statement, Statement) else position,
+            isinstance(statement, Statement) and is_elementwise(statement.value),
+        )
+        for position, statement in enumerate(life.statements)
+    ]
+    places: dict[tuple[TensorType, int], int] = {}
+    written, nodes = [*life.statements], set(given)
+    for position, number in enumerate(slots(lives)):
+        statement = written[position]
+        if number is not None:
+            assert isinstance(statement, Statement) and statement.node is not None
+            place = places.setdefault((statement.node.tensor, number), len(places))
+            written[position] = _into(statement, subscript(ast.Name(work, ast.Load()), literal(place)))
+            nodes.add(statement.node)
+    kinds = tuple(kind for kind, _ in places)
+    return Placed(_around(written, work, room.function, kinds), kinds, frozenset(nodes))
+
+
+def _wide_kind(statement: Written, room: Room, kept: Collection[str], given: frozenset[Node]) -> TensorType | None:
+    """The type of the wide array that a statement makes for this function alone."""
+    if not _is_made(statement) or statement.target in kept or statement.node is None or statement.node in given:
+        return None
+    return statement.node.tensor if is_wide(statement.node.tensor, room.rows) else None
 
 
 def _around(body: list[Written], work: str, function: str, kinds: Sequence[TensorType]) -> list[Written]:
