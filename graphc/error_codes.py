@@ -538,6 +538,14 @@ loss: Output = mean(encoder(X))
         'graphc.compile("sum(tanh(x))", optimize="speed")',
         "python",
     ),
+    "GC420": Explanation(
+        "a generated module is given in place of its model",
+        "A module that graphc generated is Python, not a model; its header names the model that it is from."
+        " `graphc check` takes modules, and `graphc.load` re-opens one that was compiled `--with graph`.",
+        "graphc show digits.py",
+        "graphc show digits.gc",
+        "shell",
+    ),
     "GC501": Explanation(
         "an array has another shape than was declared",
         "A free size is bound by the first array that has it; all others must agree.",
