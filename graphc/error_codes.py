@@ -256,9 +256,9 @@ loss: Output = sum(total)
 """,
     ),
     "GC207": Explanation(
-        "the step of a scan draws random numbers",
-        "A step is one piece of the graph, with one seed: it would draw the same numbers in each step. Draw them for"
-        " all steps before the scan, and scan over them.",
+        "the step of a scan draws the same random numbers each time",
+        "With a seed that is the same in each step, so are the numbers. Draw them for all steps before the scan, and"
+        " scan over them; or let the seed change: `seed=seed + n`, with n scanned over as `arange(T)`, or carried.",
         """\
 x: Input[T, 3]
 seed: Input[int64]
