@@ -42,6 +42,12 @@ def same(one: Fit, other: Fit) -> bool:
     return params and repr(one.history) == repr(other.history)
 
 
+def test_what_only_measures_needs_no_gradient() -> None:
+    text = "X: Input[N, 2]\nw: Param[2] = zeros()\nloss: Output = mean((X @ w - 1) ** 2) if training else mean(X)\n"
+    found = graphc.fit(text, {"X": np.full((10, 2), 3.0)}, epochs=1, holdout=0.5)
+    assert found.history[0].holdout_loss == 3
+
+
 @pytest.mark.parametrize("batch", [1, 7, 60, 1000, None])
 def test_a_line_is_found_whatever_the_batches(batch: int | None) -> None:
     found = graphc.fit(LINE, {"X": X, "y": Y}, epochs=300, batch=batch, optimizer="gradient_descent(lr=0.05)")
