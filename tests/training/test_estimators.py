@@ -26,6 +26,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import graphc as gx
 from graphc.errors import GraphcError
+from tests.training.models import LINE, LOGISTIC
 
 # The checks fit a hundred times; they also pass with 200 epochs, which is what there is unless told.
 QUICK = {"epochs": 40, "optimizer": "adam(lr=0.01)"}
@@ -35,23 +36,6 @@ y: Input[N, int64]
 logits: Output = dense(X, classes)
 loss: Output = mean(cross_entropy(logits, y)) + 0.01 * l2(logits) / features
 probs: Output = softmax(logits)
-"""
-LINE = """\
-X: Input[N, features]
-y: Input[N]
-w: Param[features] = zeros()
-b: Param = 0
-prediction: Output = X @ w + b
-loss: Output = mse(prediction, y)
-"""
-LOGISTIC = """\
-X: Input[N, features]
-y: Input[N]
-w: Param[features] = zeros()
-b: Param = 0
-logits: Output = X @ w + b
-loss: Output = mean(binary_cross_entropy_with_logits(logits, y))
-probs: Output = sigmoid(logits)
 """
 IRIS, KIND = load_iris(return_X_y=True)
 NAMES = np.array(["setosa", "versicolor", "virginica"])[KIND]
