@@ -61,10 +61,14 @@ class Counting:
 
 ARITHMETIC = ("add", "sub", "mul", "neg", "matmul", "einsum", "tensordot", "sum", "prod", "cumsum", "cumprod", "cross")
 COUNTED = (*ARITHMETIC, "linear_recurrence", "overlap_add", "scatter_add")
+SUMS_FIRST = np.lib.NumpyVersion(np.__version__) >= "2.4.0"
+"""Whether einsum sums each operand over what it alone has before it multiplies."""
 
 
 @pytest.mark.parametrize("name", COUNTED)
 def test_flops_are_those_that_numpy_does(name: str) -> None:
+    if name == "einsum" and not SUMS_FIRST:
+        pytest.skip("NumPy 2.4 or later is what is counted")
     op = OPS[name]
     for sample in op.samples or (Sample((TensorType("float64", (4,)),) * int(op.arity or 0)),):
         builder = Builder()

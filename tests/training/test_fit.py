@@ -241,6 +241,18 @@ def test_a_checkpoint_holds_what_was_put_in(tmp_path: Path) -> None:
     np.testing.assert_array_equal(progress.params["w"], found.params["w"])
 
 
+def test_files_of_arrays_are_those_of_numpy_whatever_the_names(tmp_path: Path) -> None:
+    data: dict[str, Any] = {"w": X.T, "b": 2.0, "n/of": np.arange(3, dtype=np.int32), "none": np.zeros((0, 2))}
+    np.savez(tmp_path / "c.npz", **data)
+    assert checkpoint.npz_bytes(data) == (tmp_path / "c.npz").read_bytes()
+    names = ("file", "allow_pickle", "self")
+    (tmp_path / "d.npz").write_bytes(checkpoint.npz_bytes({name: np.ones(2) for name in names}))
+    with np.load(tmp_path / "d.npz") as arrays:
+        assert sorted(arrays) == sorted(names)
+    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
+        checkpoint.npz_bytes({"x": np.array([{}], dtype=object)})
+
+
 def test_divergence_names_the_first_node_and_the_step() -> None:
     text = "x: Input[N]\nw: Param = 1.0\na = log(w)\nb = a * x\nloss: Output = mean(b)\n"
     with pytest.raises(GraphcError) as caught:
