@@ -267,10 +267,10 @@ def hessian(params, t, y):
     mul_1 = one_hot_1[:, 0][:, None] * t * r_dot
     r_dot_2 = one_hot_1[:, 1][:, None] - mul_1 * scale
     mul_2 = r_dot_2 * r_dot
-    d_scale_dot_2 = np.sum(mul_2 - mul_1 * r, axis=1)
+    d_scale_dot_2 = _sum(mul_2 - mul_1 * r, axis=1)
     neg_1 = -((mul_2 * scale - mul_1 * (r * scale)) @ t)
     # derivative of rate: Param[2] = zeros()  [<model>:6]
-    d_rate_dot_2 = np.stack([neg_1, r_dot_2.sum(axis=1)], axis=1)
+    d_rate_dot_2 = np.stack([neg_1, _sum(r_dot_2, axis=1)], axis=1)
     hessian_rate_rate = d_rate_dot_2.T
     return {
         "scale": {"scale": d_scale_dot, "rate": d_scale_dot_2},
@@ -307,10 +307,10 @@ def value_grad_hessian(params, t, y):
     mul_2 = one_hot_1[:, 0][:, None] * t * r_dot
     r_dot_2 = one_hot_1[:, 1][:, None] - mul_2 * scale
     mul_3 = r_dot_2 * r_dot
-    d_scale_dot_2 = np.sum(mul_3 - mul_2 * r, axis=1)
+    d_scale_dot_2 = _sum(mul_3 - mul_2 * r, axis=1)
     neg_1 = -((mul_3 * scale - mul_2 * mul_1) @ t)
     # derivative of rate: Param[2] = zeros()  [<model>:6]
-    d_rate_dot_2 = np.stack([neg_1, r_dot_2.sum(axis=1)], axis=1)
+    d_rate_dot_2 = np.stack([neg_1, _sum(r_dot_2, axis=1)], axis=1)
     hessian_rate_rate = d_rate_dot_2.T
     return (
         loss,
@@ -613,6 +613,19 @@ def _shaped(function, name, value, shape, dtype):
 def _array(data, dtype, shape):
     """Saved values: little-endian bytes in C order."""
     return np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).astype(dtype).reshape(shape)
+
+
+def _sum(x, axis, keepdims=False, out=None):
+    """x.sum(axis) of floats; over rows and along short ones as a product with ones, in a fraction of NumPy's time."""
+    if axis == 0 and x.ndim == 2:
+        ones = np.empty((1, len(x)) if keepdims else len(x), x.dtype)
+        ones.fill(1.0)
+        return np.dot(ones, x, out=out)
+    if axis != x.ndim - 1 or out is not None or x.shape[-1] > 512 or x.size <= 64 * x.shape[-1]:
+        return x.sum(axis=axis, keepdims=keepdims, out=out)
+    ones = np.ones(x.shape[-1], x.dtype)
+    total = np.dot(x.reshape(-1, len(ones)), ones)
+    return total.reshape(x.shape[:-1] + (1,) * keepdims)
 
 
 def _parts(theta, shapes):

@@ -11,6 +11,7 @@ Floats are computed in the widest type among the arrays given, float32 or float6
 lists and integers adapt. Nothing given is changed, nothing returned shares its memory.
 """
 
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -165,6 +166,12 @@ _PARAMS = {
 _PASSED = {}
 
 
+if sys.platform == "linux":
+    # The C library returns freed arrays to the system, and every call pays for new pages,
+    # until as much as this has been freed at once; from then on it keeps them.
+    np.empty(2**25 - 2**14, np.uint8)
+
+
 def _checked_with_params(function, params, /, **inputs):
     """The parameters, then the inputs, as arrays: all floats in one type; what does not fit is one clear error."""
     layout = _layout(function, params, inputs)
@@ -312,9 +319,34 @@ def _shaped(function, name, value, shape, dtype):
     return array.astype(dtype, copy=False)[()]
 
 
+def _sum(x, axis, keepdims=False, out=None):
+    """x.sum(axis) of floats; over rows and along short ones as a product with ones, in a fraction of NumPy's time."""
+    if axis == 0 and x.ndim == 2:
+        ones = np.empty((1, len(x)) if keepdims else len(x), x.dtype)
+        ones.fill(1.0)
+        return np.dot(ones, x, out=out)
+    if axis != x.ndim - 1 or out is not None or x.shape[-1] > 512 or x.size <= 64 * x.shape[-1]:
+        return x.sum(axis=axis, keepdims=keepdims, out=out)
+    ones = np.ones(x.shape[-1], x.dtype)
+    total = np.dot(x.reshape(-1, len(ones)), ones)
+    return total.reshape(x.shape[:-1] + (1,) * keepdims)
+
+
+def _extremum(ufunc, x, axis, keepdims=False, initial=None):
+    """The maximum or minimum along an axis; along many short rows in a fraction of NumPy's time."""
+    if axis != x.ndim - 1 or x.size <= 32 * x.shape[-1]:
+        return ufunc.reduce(x, axis=axis, keepdims=keepdims, initial=initial)
+    length = x.shape[-1]
+    if length <= 12:
+        found = ufunc.reduce(x.reshape(-1, length).T.copy())
+    else:
+        found = ufunc.reduceat(x.ravel(), np.arange(0, x.size, length))
+    return found.reshape(x.shape[:-1] + (1,) * keepdims)
+
+
 def _shifted(x, axis):
     """``(x - m, m)`` with m the maximum along the axis where that is finite, else 0: exp(x - m) never overflows."""
-    largest = x.max(axis=axis, keepdims=True, initial=-np.inf)
+    largest = _extremum(np.maximum, x, axis, keepdims=True, initial=-np.inf)
     # Finite squares add up to what is finite, if it does not overflow; this is the cheapest way to be sure.
     if not np.vdot(largest, largest) < np.inf:
         largest = np.where(np.isfinite(largest), largest, 0.0)
@@ -325,14 +357,14 @@ def _softmax(x, axis):
     """exp(x) / sum(exp(x)) along an axis; the maximum is taken out, so nothing overflows."""
     result = _shifted(x, axis)[0]
     np.exp(result, out=result)
-    result /= result.sum(axis=axis, keepdims=True)
+    result /= _sum(result, axis, keepdims=True)
     return result
 
 
 def _log_softmax(x, axis):
     """log(softmax(x)) along an axis, exact where softmax underflows."""
     result = _shifted(x, axis)[0]
-    result -= np.log(np.exp(result).sum(axis=axis, keepdims=True))
+    result -= np.log(_sum(np.exp(result), axis, keepdims=True))
     return result
 
 
