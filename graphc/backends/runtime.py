@@ -69,11 +69,12 @@ def _sum(x: NDArray[Any], axis: int | tuple[int, ...], keepdims: bool = False, o
         ones = np.empty((1, len(x)) if keepdims else len(x), x.dtype)
         ones.fill(1.0)
         return np.dot(ones, x, out=out)
-    if axis != x.ndim - 1 or out is not None or x.shape[-1] > 512 or x.size <= 64 * x.shape[-1]:
-        return x.sum(axis=axis, keepdims=keepdims, out=out)
-    ones = np.ones(x.shape[-1], x.dtype)
-    total = np.dot(x.reshape(-1, len(ones)), ones)
-    return total.reshape(x.shape[:-1] + (1,) * keepdims)
+    if axis != x.ndim - 1 or out is not None or x.shape[-1] > 512 or x.size <= 32 * x.shape[-1]:
+        return np.add.reduce(x, axis=axis, keepdims=keepdims, out=out)
+    ones = np.empty(x.shape[-1], x.dtype)
+    ones.fill(1.0)
+    total = np.dot(x, ones) if x.ndim == 2 else np.dot(x.reshape(-1, len(ones)), ones).reshape(x.shape[:-1])
+    return total[..., None] if keepdims else total
 
 
 def _extremum(
@@ -82,12 +83,11 @@ def _extremum(
     """The maximum or minimum along an axis; along many short rows in a fraction of NumPy's time."""
     if axis != x.ndim - 1 or x.size <= 32 * x.shape[-1]:
         return ufunc.reduce(x, axis=axis, keepdims=keepdims, initial=initial)
-    length = x.shape[-1]
-    if length <= 12:
-        found = ufunc.reduce(x.reshape(-1, length).T.copy())
-    else:
-        found = ufunc.reduceat(x.ravel(), np.arange(0, x.size, length))
-    return found.reshape(x.shape[:-1] + (1,) * keepdims)
+    n = x.shape[-1]
+    rows = x if x.ndim == 2 else x.reshape(-1, n)
+    found = ufunc.reduce(rows.T.copy()) if n <= 12 else ufunc.reduceat(rows.ravel(), np.arange(0, x.size, n))
+    found = found if x.ndim == 2 else found.reshape(x.shape[:-1])
+    return found[..., None] if keepdims else found
 
 
 def _shifted(x: NDArray[Any], axis: int | tuple[int, ...]) -> tuple[Any, Any]:

@@ -190,20 +190,25 @@ def _checked_with_params(function, params, /, **inputs):
 def _layout(function, *given):
     """What decides whether dicts of arrays fit: names, classes, dtypes and shapes; None if they hold anything else."""
     layout = [function]
-    for group in given:
-        if type(group) is not dict:
-            return None
-        layout.append(len(group))
-        for name, array in group.items():
-            if not isinstance(array, (np.ndarray, np.generic)):
+    try:
+        for group in given:
+            if type(group) is not dict:
                 return None
-            layout += name, type(array), array.dtype, array.shape
+            layout += group
+            for array in group.values():
+                layout += type(array), array.dtype, array.shape
+    except AttributeError:
+        return None
     return tuple(layout)
 
 
 def _passed(layout, inputs):
     """Whether arrays of this layout fitted before, as they were: then nothing but labels can be wrong."""
-    limits = _PASSED.get(layout)
+    try:
+        limits = _PASSED.get(layout)
+    except TypeError:
+        # Of something that is like an array, but has a list for its shape.
+        return False
     for name, below, place in limits or ():
         _in_range(layout[0], name, inputs[name], below, place)
     return limits is not None
@@ -325,23 +330,23 @@ def _sum(x, axis, keepdims=False, out=None):
         ones = np.empty((1, len(x)) if keepdims else len(x), x.dtype)
         ones.fill(1.0)
         return np.dot(ones, x, out=out)
-    if axis != x.ndim - 1 or out is not None or x.shape[-1] > 512 or x.size <= 64 * x.shape[-1]:
-        return x.sum(axis=axis, keepdims=keepdims, out=out)
-    ones = np.ones(x.shape[-1], x.dtype)
-    total = np.dot(x.reshape(-1, len(ones)), ones)
-    return total.reshape(x.shape[:-1] + (1,) * keepdims)
+    if axis != x.ndim - 1 or out is not None or x.shape[-1] > 512 or x.size <= 32 * x.shape[-1]:
+        return np.add.reduce(x, axis=axis, keepdims=keepdims, out=out)
+    ones = np.empty(x.shape[-1], x.dtype)
+    ones.fill(1.0)
+    total = np.dot(x, ones) if x.ndim == 2 else np.dot(x.reshape(-1, len(ones)), ones).reshape(x.shape[:-1])
+    return total[..., None] if keepdims else total
 
 
 def _extremum(ufunc, x, axis, keepdims=False, initial=None):
     """The maximum or minimum along an axis; along many short rows in a fraction of NumPy's time."""
     if axis != x.ndim - 1 or x.size <= 32 * x.shape[-1]:
         return ufunc.reduce(x, axis=axis, keepdims=keepdims, initial=initial)
-    length = x.shape[-1]
-    if length <= 12:
-        found = ufunc.reduce(x.reshape(-1, length).T.copy())
-    else:
-        found = ufunc.reduceat(x.ravel(), np.arange(0, x.size, length))
-    return found.reshape(x.shape[:-1] + (1,) * keepdims)
+    n = x.shape[-1]
+    rows = x if x.ndim == 2 else x.reshape(-1, n)
+    found = ufunc.reduce(rows.T.copy()) if n <= 12 else ufunc.reduceat(rows.ravel(), np.arange(0, x.size, n))
+    found = found if x.ndim == 2 else found.reshape(x.shape[:-1])
+    return found[..., None] if keepdims else found
 
 
 def _shifted(x, axis):
