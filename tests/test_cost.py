@@ -94,7 +94,8 @@ def _counted(op: Op, result: Type, types: list[TensorType], sample: Sample, attr
     is_text = isinstance(op.numpy, str)
     text = fill(str(op.numpy), dict(zip("xyz", names, strict=False))) if is_text else None
     text = text or op.numpy(OpCall(result, tuple(types)), *names, **attrs)  # type: ignore[operator]
-    scope: dict[str, Any] = {**vars(runtime), **vars(special), "np": np, FLOAT: np.dtype(object)}
+    # A sum is counted as one, also where it is computed as a product.
+    scope: dict[str, Any] = {**vars(runtime), **vars(special), "np": np, FLOAT: np.dtype(object), "_sum": np.sum}
     for position, (type, operand) in enumerate(zip(types, sample.operands, strict=True)):
         array = np.array(operand) if type.is_int else np.full(type.shape, Counting(), dtype=object)
         scope[f"x{position}"] = array
