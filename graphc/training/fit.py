@@ -219,6 +219,8 @@ def fit(
                 write_checkpoint(checkpoint, mark, progress)
             if watch is not None:
                 watch(progress.history[-1])
+    # The trained model lives on; the memory of its steps is not needed any more.
+    vars(fast.module).get("_WORK", {}).clear()
     best = patience is not None
     found = progress.best if best else _result(model, progress.params, progress.state)
     epoch = progress.best_epoch if best else len(progress.history)

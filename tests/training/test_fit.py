@@ -501,3 +501,9 @@ def test_parameters_to_begin_with_are_those_of_the_model() -> None:
     with pytest.raises(TypeError, match="expected a dict of arrays for params, found a int"):
         graphc.fit(text, {"X": np.eye(3)}, epochs=1, params=3)  # type: ignore[arg-type]
     assert graphc.fit(text, {"X": np.eye(3)}, epochs=1, params={"w": w, "b": 0.0}).params.keys() == {"w", "b"}
+
+
+def test_the_memory_of_steps_is_not_kept() -> None:
+    text = "X: Input[N, 2]\ny: Input[N]\nloss: Output = mse(dense(tanh(dense(X, 40)), 1)[:, 0], y)"
+    found = graphc.fit(text, {"X": np.ones((500, 2)), "y": np.ones(500)}, batch=None, epochs=1)
+    assert found.model.for_speed.module._WORK == {}  # type: ignore[attr-defined]
