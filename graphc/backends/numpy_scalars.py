@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from graphc.backends.expression_text import expression_text
+from graphc.backends.numpy_layout import target_text
 from graphc.backends.numpy_names import Names
 from graphc.backends.numpy_scan import Function, Loop, Statement, Written, assignment
 from graphc.numpy_text import call, copied, fill
@@ -29,7 +30,7 @@ _COMMON: Mapping[str, str] = {
 """What both libraries have, by the names that texts take from NumPy."""
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
 _COMPUTING = (ast.Call, ast.BinOp, ast.UnaryOp)
-_USED = frozenset({"ArithmeticError", "TypeError", "ValueError", "float", "map", "math", "sum", "type"})
+_USED = frozenset({"ArithmeticError", "TypeError", "ValueError", "float", "isinstance", "map", "math", "sum", "type"})
 """What the statements below call by these names."""
 
 # In nanoseconds, as measured: what an operator and a call save, and what a function, an operand and a result cost.
@@ -92,15 +93,22 @@ def _calls(function: str, operands: Sequence[str], results: Sequence[str], names
             f"if math.isfinite(sum({numbers})):", (assignment(found, fill("map(np.float64, numbers)", held), ()),), ()
         ),
     )
-    target = f"({results[0]},)" if len(results) == 1 else ", ".join(results)
     caught = Loop("except (ArithmeticError, TypeError, ValueError):", (_line("pass"),), ())
     again = assignment(found, call(function, ast.Name("np"), *variables), ())
     return [
         assignment(found, ast.Constant(None), _COMMENT),
-        Loop(f"if type({operands[0]}) is np.float64:", (Loop("try:", attempt, ()), caught), _COMMENT),
+        Loop(f"if isinstance({operands[0]}, float):", (Loop("try:", attempt, ()), caught), _COMMENT),
         Loop(f"if {found} is None:", (again,), _COMMENT),
-        assignment(target, held["found"], _COMMENT),
+        assignment(target_text(results), held["found"], _COMMENT),
     ]
+
+
+def checked_late(statements: Sequence[Written], arguments: Sequence[str], check: Statement) -> list[Written]:
+    """Statements of `in_floats` with the check of the arguments where it is needed: floats fit as they are."""
+    function, before, attempt, again, results = statements
+    assert isinstance(attempt, Loop) and isinstance(again, Loop)
+    plain = replace(attempt, text=f"if {{*map(type, [{', '.join(arguments)}])}} <= {{float, np.float64}}:")
+    return [function, before, plain, replace(again, body=(check, *again.body)), results]
 
 
 def _line(text: str) -> Statement:

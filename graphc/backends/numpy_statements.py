@@ -105,6 +105,8 @@ class Body:
         What is computed in these, or in arrays of the caller.
     freed : dict of Node to tuple of Node
         What is forgotten before a node is computed.
+    in_floats : bool
+        Whether the statements are those of `numpy_scalars.in_floats`.
     """
 
     def __init__(
@@ -144,6 +146,7 @@ class Body:
         self.work: tuple[TensorType, ...] = ()
         self.placed: frozenset[Node] = frozenset()
         self.freed: dict[Node, tuple[Node, ...]] = {}
+        self.in_floats = False
         self.order = self._scheduled(room) if room else graph.nodes
         for item in self.order:
             if isinstance(item, Region):
@@ -210,7 +213,7 @@ class Body:
                 name = text.id if isinstance(text, ast.Name) else self.names.number(node.op.name)
                 results[name], texts[node] = text, ast.Name(name, ast.Load())
         if found := in_floats(self.statements, results, given, self.names):
-            self.statements = found
+            self.statements, self.in_floats = found, True
             self.texts |= texts
 
     def _forget(self) -> None:

@@ -49,7 +49,7 @@ def both(text: str, **options: Any) -> tuple[graphc.Model, graphc.Model]:
 def in_floats(model: graphc.Model) -> list[str]:
     """The functions of a module that compute with Python's floats."""
     blocks = re.split(r"^def (?=\w)", model.source_text, flags=re.MULTILINE)[1:]
-    return [block[: block.index("(")] for block in blocks if ") is np.float64:" in block]
+    return [block[: block.index("(")] for block in blocks if re.search(r"\(\s*math,", block)]
 
 
 def same(found: Any, wanted: Any, rtol: float = 1e-15, scale: float = 0.0) -> None:
@@ -85,7 +85,7 @@ def test_op_at_ordinary_and_extreme_points(name: str, forced: None) -> None:
         *([low + (high - low) * k / 4 for k in range(5)] for low, high in op.elementwise.domain)
     )
     points = [(*point, np.float64) for point in (*ordinary, *itertools.product(EXTREME, repeat=op.arity))]
-    points += [(*point[:-1], np.float32) for point in points[::7]]
+    points += [(*point[:-1], kind) for kind, step in ((np.float32, 7), (float, 5)) for point in points[::step]]
     for *point, kind in points:
         given = {f"x{k}": kind(value) for k, value in enumerate(point)}
         rtol = 0.0 if kind is np.float32 else 1e-15
@@ -226,11 +226,45 @@ loss: Output = math + tanh(numbers)
         same(found[name], wanted[name], 1e-14, 1.0)
 
 
+@pytest.mark.parametrize("params", [True, False])
 @pytest.mark.parametrize("kind", [float, int, np.float32, np.int64, np.array, lambda x: np.array(x, np.float32)])
-def test_arguments_of_other_types(kind: Any) -> None:
-    readable, fast = both(SCALAR)
-    given = {"params": {"z": kind(1)}, "x": kind(2), "y": kind(3)}
+def test_arguments_of_other_types(kind: Any, params: bool) -> None:
+    """Also one beside floats; where all are inputs, floats are not checked."""
+    readable, fast = both(SCALAR if params else SCALAR.replace("Param = zeros()", "Input"))
+    given = {"x": kind(2), "y": kind(3)} | ({"params": {"z": 1.0}} if params else {"z": 1.0})
     (value, found), (want, wanted) = fast.module.value_and_grad(**given), readable.module.value_and_grad(**given)
     same(value, want)
     for name in wanted:
         same(found[name], wanted[name], 1e-14, 1.0)
+
+
+def test_what_is_no_number_is_refused() -> None:
+    fast: Any = both(SCALAR.replace("Param = zeros()", "Input"))[1].module
+    for z, message in (
+        (np.ones(2), r"z has shape \(2,\), expected \(\)"),
+        ("a", "z is <U1, expected float"),
+        (1j, "complex"),
+    ):
+        for x in (0.5, np.float64(0.5)):
+            with pytest.raises((TypeError, ValueError), match=message):
+                fast.value_and_grad(x, 0.5, z)
+
+
+def test_results_that_are_arguments_and_numbers() -> None:
+    """Of Python's floats, too, they are NumPy's scalars."""
+    readable, fast = both(
+        "x: Input\ny: Input\nz: Output = y\nloss: Output = sin(exp(tanh(x))) * cos(x) * exp(x) + y", loss="loss"
+    )
+    for value in (0.5, np.float64(0.5), np.float32(0.5)):
+        for function in ("z", "loss", "value_and_grad", "forward"):
+            given = {"y": value} if function == "z" else {"x": value, "y": value}
+            found, wanted = (getattr(m.module, function)(**given) for m in (fast, readable))
+            if function == "value_and_grad":
+                same(found[0], wanted[0])
+                assert {name: type(x) for name, x in found[1].items()} == {
+                    name: type(x) for name, x in wanted[1].items()
+                }
+            elif function != "forward":
+                same(found, wanted)
+            else:
+                assert [*map(type, found[0])] == [*map(type, wanted[0])]
