@@ -254,10 +254,10 @@ def compile_(
       graphc compile model.gc -o model.py --with flat,check
 
     \b
-    With flat    pack, unpack and value_and_grad_flat: parameters as one vector, for scipy.optimize
+    With flat         pack, unpack and value_and_grad_flat: parameters as one vector, for scipy.optimize
          train_step   init_state(params), train_step(params, state, ...): a step of --optimizer
-         check   check(), which `python model.py` runs: the gradient against differences
-         graph   the graph as text, from which graphc.load("model.py") re-opens the model
+         check        check(), which `python model.py` runs: the gradient against differences
+         graph        the graph as text, from which graphc.load("model.py") re-opens the model
 
     \b
     and functions of these names, with flat also as NAME_flat:
