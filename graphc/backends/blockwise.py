@@ -16,11 +16,11 @@ _WORK: dict[Any, Any] = {}
 
 
 def _borrowed(function: str, *kinds: tuple[tuple[int, ...], Any]) -> list[Any]:
-    """Work arrays of these shapes and dtypes: those of the function's last call, where they fit."""
+    """Work arrays of these shapes and dtypes, then these: those of the function's last call, where they fit."""
     # Taken out while they are used: dict.pop is atomic, and a call at the same time gets work arrays of its own.
-    work: list[Any] = _WORK.pop(function, [])
-    if [(array.shape, array.dtype) for array in work] != [*kinds]:
-        work = [np.empty(shape, dtype) for shape, dtype in kinds]
+    work: list[Any] = _WORK.pop(function, [()])
+    if work[-1] != kinds:
+        work = [*(np.empty(shape, dtype) for shape, dtype in kinds), kinds]
     return work
 
 

@@ -15,6 +15,7 @@ from graphc.backends.numpy_in_place import Update, is_large, is_new, update
 from graphc.backends.numpy_indices import RangeCheck
 from graphc.backends.numpy_layout import WIDTH
 from graphc.backends.numpy_names import Names
+from graphc.backends.numpy_scalars import in_floats
 from graphc.backends.numpy_scan import (
     Comment,
     Loop,
@@ -151,6 +152,7 @@ class Body:
                 self._write(item)
         if room:
             self._place(room)
+            self._use_floats()
         elif forget:
             self._forget()
         # They may hold the body: without this all of its expressions would be garbage that only the collector finds.
@@ -196,6 +198,20 @@ class Body:
                 name = self.names.number(node.op.name)
                 self.statements.append(assignment(name, method(self.texts[node], "copy"), self.comment(node)))
                 self.texts[node] = ast.Name(name, ast.Load())
+
+    def _use_floats(self) -> None:
+        """Compute with Python's floats where there are scalars alone and that is quicker."""
+        given = {text.id: n.type for n, text in self.texts.items() if n in self.leaves and isinstance(text, ast.Name)}
+        outputs = {node: self.texts[node] for node in self.graph.outputs.values() if node not in self.leaves}
+        results: dict[str, ast.expr] = {}
+        texts: dict[Node, ast.expr] = {}
+        for node, text in outputs.items():
+            if not is_literal(text):
+                name = text.id if isinstance(text, ast.Name) else self.names.number(node.op.name)
+                results[name], texts[node] = text, ast.Name(name, ast.Load())
+        if found := in_floats(self.statements, results, given, self.names):
+            self.statements = found
+            self.texts |= texts
 
     def _forget(self) -> None:
         """Forget large arrays when nobody needs them any more."""

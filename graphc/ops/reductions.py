@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from graphc.errors import TypeRuleError
-from graphc.numpy_text import call, float_dtype, literal, method
-from graphc.op import OPS, Condition, Op, OpCall, Sample, define
+from graphc.numpy_text import call
+from graphc.op import OPS, Condition, Op, Sample, define
 from graphc.ops import batch_rules
-from graphc.ops.axes import across, along, kept, normalize_axes, normalize_axis, quoted, shown_axes, spread
-from graphc.ops.operand_text import as_array, as_float, is_literal
+from graphc.ops.axes import across, along, kept, normalize_axes, normalize_axis, quoted, spread
+from graphc.ops.operand_text import as_float
 from graphc.ops.products import prod_vjp
+from graphc.ops.reduction_text import extremum_text, mean_text, reduction_text, sum_text
 from graphc.size import Size, at_least
 from graphc.tensor_type import DType, TensorType, product
 
@@ -83,41 +84,6 @@ def _refuse_empty(name: str, x: TensorType, axis: Axes) -> None:
 def _nonempty(x: TensorType, *, axis: Axes | int, keepdims: bool) -> Sequence[Condition]:
     axes = (axis,) if isinstance(axis, int) else axis
     return [Condition(x.shape[a], "at_least", 1) for a in axes if at_least(x.shape[a], 1) is None]
-
-
-def reduction_text(function: str, operand: Callable[..., ast.expr] = as_array) -> Callable[..., ast.expr]:
-    """``x.sum(axis=0, keepdims=True)``, as people write it: an int for one axis, nothing for all of them."""
-
-    def text(c: OpCall, x: ast.expr, *, axis: Axes, keepdims: bool, ddof: int = 0) -> ast.expr:
-        # A runtime function has no default for its axes.
-        everything = len(axis) == c.operand().ndim and not function.startswith("_")
-        shown = None if everything else shown_axes(axis)
-        return _reduced(function, operand(c, x), axis=shown, ddof=ddof or None, keepdims=keepdims or None)
-
-    return text
-
-
-def _reduced(function: str, x: ast.expr, **keywords: object) -> ast.expr:
-    """A method of a variable or a part of one, which takes half as long; a function of any other expression."""
-    if function.startswith("np.") and _is_variable(x):
-        return method(x, function.removeprefix("np."), **keywords)
-    return call(function, x, **keywords)
-
-
-def _is_variable(x: ast.expr) -> bool:
-    whole = x.value if isinstance(x, ast.Subscript) else x
-    return isinstance(whole, ast.Name) and not is_literal(whole)
-
-
-def _mean_text(c: OpCall, x: ast.expr, *, axis: Axes, keepdims: bool) -> ast.expr:
-    """NumPy's; of a vector that is a variable ``x.sum() / N``, the same number in a third of the time."""
-    operand = c.operand()
-    count = literal(operand.shape[0]) if operand.is_float and operand.ndim == len(axis) == 1 else None
-    if isinstance(count, (ast.Constant, ast.Name)) and not keepdims and _is_variable(x):
-        return ast.BinOp(method(x, "sum"), ast.Div(), count)
-    shown = None if len(axis) == operand.ndim else shown_axes(axis)
-    dtype = None if operand.is_float else float_dtype()
-    return _reduced("np.mean", as_array(c, x), axis=shown, dtype=dtype, keepdims=keepdims or None)
 
 
 def _count(x: Value, axis: Axes) -> Size:
@@ -200,6 +166,7 @@ _REDUCTIONS = (
         "sum",
         _summed,
         lambda ct, y, x, *, axis, keepdims: (spread(ct, x, axis, keepdims),),
+        numpy=sum_text,
         linear=True,
         label="Σ",
         method=True,
@@ -207,13 +174,14 @@ _REDUCTIONS = (
         doc="sum over axes",
     ),
     _reduction(
-        "mean", _averaged, _mean_vjp, numpy=_mean_text, linear=True, method=True, doc="arithmetic mean over axes"
+        "mean", _averaged, _mean_vjp, numpy=mean_text, linear=True, method=True, doc="arithmetic mean over axes"
     ),
     _reduction("prod", _summed, prod_vjp, label="Π", method=True, samples=_EMPTY, doc="product over axes"),
     _reduction(
         "max",
         _selected("max"),
         _selection_vjp,
+        numpy=extremum_text("max"),
         conditions=_nonempty,
         method=True,
         convention="ties of max share the cotangent evenly",
@@ -223,6 +191,7 @@ _REDUCTIONS = (
         "min",
         _selected("min"),
         _selection_vjp,
+        numpy=extremum_text("min"),
         conditions=_nonempty,
         method=True,
         convention="ties of min share the cotangent evenly",
