@@ -29,13 +29,14 @@ def reduction_text(function: str, operand: Callable[..., ast.expr] = as_array) -
 
 
 def sum_text(c: OpCall, x: ast.expr, *, axis: Axes, keepdims: bool) -> ast.expr:
-    """NumPy's; of floats over all axes but the last, and along the last of several, the runtime's."""
+    """NumPy's; of floats over all axes but the last of several, and along that, the runtime's."""
     operand = c.operand()
-    if _is_matrix_sum(operand, axis):
-        return call("_sum", x, axis=axis[0], keepdims=keepdims or None)
-    last = literal(operand.shape[-1]) if operand.is_float and axis == tuple(range(operand.ndim - 1)) != () else None
-    if isinstance(last, (ast.Constant, ast.Name)) and operand.shape[-1] != 1 and not keepdims:
-        return call("_sum", method(x, "reshape", -1, last), axis=0)
+    if is_product(operand, axis):
+        if len(axis) == 1:
+            return call("_sum", x, axis=axis[0], keepdims=keepdims or None)
+        last = literal(operand.shape[-1])
+        if isinstance(last, (ast.Constant, ast.Name)) and not keepdims:
+            return call("_sum", method(x, "reshape", -1, last), axis=0)
     return reduction_text("np.sum")(c, x, axis=axis, keepdims=keepdims)
 
 
@@ -44,7 +45,7 @@ def mean_text(c: OpCall, x: ast.expr, *, axis: Axes, keepdims: bool) -> ast.expr
     operand = c.operand()
     count = literal(operand.shape[axis[0]]) if operand.is_float and len(axis) == 1 else None
     vector = operand.ndim == 1 and not keepdims and _is_variable(x)
-    if isinstance(count, (ast.Constant, ast.Name)) and (vector or _is_matrix_sum(operand, axis)):
+    if isinstance(count, (ast.Constant, ast.Name)) and (vector or is_product(operand, axis)):
         return ast.BinOp(sum_text(c, x, axis=axis, keepdims=keepdims), ast.Div(), count)
     shown = None if len(axis) == operand.ndim else shown_axes(axis)
     dtype = None if operand.is_float else float_dtype()
@@ -64,14 +65,12 @@ def extremum_text(name: str) -> Callable[..., ast.expr]:
     return text
 
 
-def _is_matrix_sum(x: TensorType, axis: Axes) -> bool:
-    """Whether a sum is one that a product with ones is quicker at."""
-    if not x.is_float or x.ndim < 2 or len(axis) != 1:
-        return False
-    length = x.shape[-1]
-    if axis[0] < x.ndim - 1:
-        return x.ndim == 2 and length != 1
-    return not isinstance(length, int) or 1 < length <= _LONG
+def is_product(x: TensorType, axis: Axes) -> bool:
+    """Whether a sum is one that a product with ones is quicker at: over all axes but the last, or along that."""
+    length = x.shape[-1] if x.is_float and x.ndim > 1 else 1
+    if axis == (x.ndim - 1,):
+        return not isinstance(length, int) or 1 < length <= _LONG
+    return length != 1 and axis == tuple(range(x.ndim - 1))
 
 
 def _reduced(function: str, x: ast.expr, **keywords: object) -> ast.expr:

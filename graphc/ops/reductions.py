@@ -13,7 +13,7 @@ from graphc.ops import batch_rules
 from graphc.ops.axes import across, along, kept, normalize_axes, normalize_axis, quoted, spread
 from graphc.ops.operand_text import as_float
 from graphc.ops.products import prod_vjp
-from graphc.ops.reduction_text import extremum_text, mean_text, reduction_text, sum_text
+from graphc.ops.reduction_text import extremum_text, is_product, mean_text, reduction_text, sum_text
 from graphc.size import Size, at_least
 from graphc.tensor_type import DType, TensorType, product
 
@@ -119,6 +119,23 @@ def _divisor(x: Value, axis: Axes, ddof: int) -> Value:
     return x.builder.size(_count(x, axis) - ddof, x.type.dtype)
 
 
+def _ones(y: TensorType, x: TensorType, *, axis: Axes, **_: object) -> Size:
+    """The bytes of the ones that a sum multiplies by."""
+    return product([x.shape[a] for a in axis]) * x.item_bytes if is_product(x, axis) else 0
+
+
+def _regrouped(y: TensorType, x: TensorType, *, axis: Axes, **_: object) -> Size:
+    """The bytes of columns made rows, or of where each row begins, in extrema along rows."""
+    length = x.shape[-1] if axis == (x.ndim - 1,) != (0,) else 0
+    if isinstance(length, int) and length <= 12:
+        return x.nbytes if length else 0
+    return y.size * 8
+
+
+def _centred_copy(y: TensorType, x: TensorType, **_: object) -> Size:
+    return x.size * y.item_bytes
+
+
 def _reduction(
     name: str,
     infer: Callable[..., TensorType],
@@ -130,7 +147,7 @@ def _reduction(
     nonnegative: bool = False,
     conditions: Callable[..., Sequence[Condition]] | None = None,
     flops: int = 1,
-    copies: int = 0,
+    scratch: Callable[..., Size] | int = 0,
     label: str = "",
     method: bool = False,
     convention: str = "",
@@ -149,7 +166,7 @@ def _reduction(
         apart=across,
         conditions=conditions,
         flops=lambda y, x, **_: x.size * flops,
-        scratch=lambda y, x, **_: x.size * y.item_bytes * copies,
+        scratch=scratch,
         label=label,
         method=method,
         convention=convention,
@@ -167,6 +184,7 @@ _REDUCTIONS = (
         _summed,
         lambda ct, y, x, *, axis, keepdims: (spread(ct, x, axis, keepdims),),
         numpy=sum_text,
+        scratch=_ones,
         linear=True,
         label="Σ",
         method=True,
@@ -174,7 +192,14 @@ _REDUCTIONS = (
         doc="sum over axes",
     ),
     _reduction(
-        "mean", _averaged, _mean_vjp, numpy=mean_text, linear=True, method=True, doc="arithmetic mean over axes"
+        "mean",
+        _averaged,
+        _mean_vjp,
+        numpy=mean_text,
+        scratch=_ones,
+        linear=True,
+        method=True,
+        doc="arithmetic mean over axes",
     ),
     _reduction("prod", _summed, prod_vjp, label="Π", method=True, samples=_EMPTY, doc="product over axes"),
     _reduction(
@@ -182,6 +207,7 @@ _REDUCTIONS = (
         _selected("max"),
         _selection_vjp,
         numpy=extremum_text("max"),
+        scratch=_regrouped,
         conditions=_nonempty,
         method=True,
         convention="ties of max share the cotangent evenly",
@@ -192,6 +218,7 @@ _REDUCTIONS = (
         _selected("min"),
         _selection_vjp,
         numpy=extremum_text("min"),
+        scratch=_regrouped,
         conditions=_nonempty,
         method=True,
         convention="ties of min share the cotangent evenly",
@@ -205,7 +232,7 @@ _REDUCTIONS = (
         normalize=spread_attrs,
         nonnegative=True,
         flops=4,
-        copies=1,
+        scratch=_centred_copy,
         samples=(Sample((_MATRIX,), {"axis": 0, "ddof": 1}),),
         doc="variance over axes, divided by n - ddof",
     ),
@@ -217,7 +244,7 @@ _REDUCTIONS = (
         normalize=spread_attrs,
         nonnegative=True,
         flops=4,
-        copies=1,
+        scratch=_centred_copy,
         samples=(Sample((_MATRIX,), {"axis": 0, "ddof": 1}),),
         convention="std'(all equal) = 0",
         doc="standard deviation over axes, divided by n - ddof",

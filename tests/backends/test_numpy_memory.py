@@ -176,6 +176,7 @@ def test_elementwise_scratch_is_what_is_measured(op: Op) -> None:
 
 
 _MATRIX = np.random.default_rng(0).uniform(0.5, 1.5, (256, 256))
+_SHORT = np.random.default_rng(0).uniform(0.5, 1.5, (20_000, 3))
 _STACK = _MATRIX.reshape(16, 64, 64)
 _IMAGES = np.random.default_rng(0).uniform(size=(16, 4, 10, 10, 3, 3))
 _ROWS = np.arange(2000) % 256
@@ -184,6 +185,9 @@ _ROWS = np.arange(2000) % 256
 @pytest.mark.parametrize(
     ("name", "operands", "attrs"),
     [
+        *((name, (_SHORT,), {"axis": axis}) for name in ("sum", "mean", "max", "min") for axis in (0, 1)),
+        *((name, (_SHORT.reshape(200, 100, 3),), {"axis": (0, 1)}) for name in ("sum", "mean", "max")),
+        ("max", (_SHORT.reshape(3000, 20),), {"axis": 1}),
         *((name, (_MATRIX,), {"axis": axis}) for name in ("sum", "var", "std", "argmax", "median") for axis in (0, 1)),
         *((name, (_MATRIX,), {"axis": 0}) for name in ("softmax", "log_softmax", "logsumexp", "exclusive_prod")),
         *((name, (_MATRIX + 90 * np.eye(256),), {}) for name in ("inv", "cofactors", "expm", "qr")),

@@ -169,15 +169,15 @@ def train_step(params, state, X, y):
     # d_W2 = clip_by_norm(d_W2, gradient_norm, 1.0)  [optimizer:5]
     d_W2_2 = d_W2 / maximum_1
     # new_W1, new_m_W1, new_v_W1 = adam(W1, d_W1, m_W1, v_W1, step=step, lr=lr)  [optimizer:6]
-    new_m_W1 = 0.9 * m_W1 + 0.09999999999999998 * d_W1_2
-    new_v_W1 = 0.999 * v_W1 + 0.0010000000000000009 * np.square(d_W1_2)
+    new_m_W1 = 0.9 * m_W1 + (1.0 - 0.9) * d_W1_2
+    new_v_W1 = 0.999 * v_W1 + (1.0 - 0.999) * np.square(d_W1_2)
     sqrt_1 = np.sqrt(1.0 - 0.999 ** cast_1)
     div_1 = lr * sqrt_1 / (1.0 - 0.9 ** cast_1)
     mul_1 = sqrt_1 * 1e-08
     new_W1 = W1 - new_m_W1 / (np.sqrt(new_v_W1) + mul_1) * div_1
     # new_W2, new_m_W2, new_v_W2 = adam(W2, d_W2, m_W2, v_W2, step=step, lr=lr)  [optimizer:7]
-    new_m_W2 = 0.9 * m_W2 + 0.09999999999999998 * d_W2_2
-    new_v_W2 = 0.999 * v_W2 + 0.0010000000000000009 * np.square(d_W2_2)
+    new_m_W2 = 0.9 * m_W2 + (1.0 - 0.9) * d_W2_2
+    new_v_W2 = 0.999 * v_W2 + (1.0 - 0.999) * np.square(d_W2_2)
     new_W2 = W2 - new_m_W2 / (np.sqrt(new_v_W2) + mul_1) * div_1
     return (
         {"W1": new_W1, "W2": new_W2},
