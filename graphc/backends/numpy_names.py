@@ -60,6 +60,18 @@ class Names:
             name += "_"
         return name if self._add(name) else self.number(name, start=2)
 
+    def take_numbered(self, wanted: str) -> str:
+        """As `take`, of a name that may end in a number: where it is taken, the next free number.
+
+        Examples
+        --------
+        >>> names = Names(["d_h_2"])
+        >>> names.take_numbered("d_h_2"), names.take_numbered("d_W")
+        ('d_h_3', 'd_W')
+        """
+        name = python_name(wanted)
+        return name if self._add(name) else self.number(re.sub(r"_\d+$", "", name), start=2)
+
     def number(self, stem: str, *, start: int = 1) -> str:
         """The first free one of stem_1, stem_2, …"""
         while True:

@@ -256,7 +256,8 @@ class Body:
                 self._also[node] = tuple(also)
             else:
                 gradients[node] = candidates[0]
-        named = {node: self.names.take(name) for table in (own, gradients) for node, name in table.items()}
+        named = {node: self.names.take(name) for node, name in own.items()}
+        named |= {node: self.names.take_numbered(name) for node, name in gradients.items()}
         kept = [n for n in self.graph.nodes if n in keep and n not in named and n not in self.leaves]
         return {**named, **{node: self.names.number(node.op.name) for node in kept}}
 

@@ -236,9 +236,10 @@ def _check(
         raise ValueError(f"expected a batch of at least 1 example, found {batch!r}")
     if not _is_share(holdout):
         raise ValueError(f"expected a share of at least 0 and below 1 to hold out, found {holdout!r}")
-    if patience is not None and not (_is_whole(patience, 1) and holdout):
-        message = "expected a patience of at least 1 epoch and a share to hold out, which it is about, found"
-        raise ValueError(f"{message} {patience!r} and {holdout!r}")
+    if patience is not None and not _is_whole(patience, 1):
+        raise ValueError(f"expected a patience of at least 1 epoch, found {patience!r}")
+    if patience is not None and not holdout:
+        raise ValueError(f"expected a share to hold out, whose loss is what patience watches, found {holdout!r}")
     if not _is_whole(seed, 0):
         raise ValueError(f"expected a whole number of at least 0 for the seed, found {seed!r}")
     if no_checkpoint:
