@@ -22,7 +22,7 @@ _INPUTS _PARAMS _PASSED _GRAPH _BLOCK _WORK
 BUILTINS = frozenset(_BUILTINS.split())
 MODULE_NAMES = frozenset(_MODULE_NAMES.split())
 # Built-in names that generated functions use: an argument cannot have them.
-USED_BUILTINS = frozenset(["int", "divmod", "ValueError"])
+USED_BUILTINS = frozenset(["bool", "divmod", "int", "range", "reversed", "ValueError"])
 
 
 def python_name(name: str) -> str:
