@@ -137,3 +137,23 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "bad.gc").write_bytes(b"x = \xff")
     code, _, message = refusal(str(tmp_path / "bad.gc"))
     assert code == "GC402" and "byte 0xff at 4" in message
+
+
+def test_an_input_or_parameter_keeps_its_name_where_the_model_binds_it_again() -> None:
+    """The gradient of W² with 2W for W, and all that is made from the variables by their names."""
+    text = "W: Param = 3.0\nx: Input\nW = W * 2\nx = x + 1\nloss: Output = W ** 2 * x"
+    extras = ["jvp", "vjp", "hvp", "jacobian", "hessian", "flat"]
+    model = graphc.compile(text, with_=extras, optimizer="gradient_descent(lr=1)")
+    module, params = model.module, model.init_params()
+    assert module.value_and_grad(params, 1.0) == (72, {"W": 48})
+    assert module.jvp(params, {"W": 1.0}, 1.0) == (72, 48)
+    assert module.vjp(params, 1.0, 1.0) == (72, {"W": 48})
+    assert module.hvp(params, {"W": 1.0}, 1.0) == {"W": 16}
+    assert module.jacobian(params, 1.0) == {"W": 48}
+    assert module.hessian(params, 1.0) == {"W": {"W": 16}}
+    assert module.value_and_grad_flat(module.pack(params), 1.0)[1] == [48]
+    assert module.train_step(params, module.init_state(params), 1.0)[0] == {"W": -45}
+    assert model.at(params, x=1.0).gradient("W") == 48
+    assert "∂loss/∂W = " in str(model.derive("W"))
+    assert graphc.compile(text, wrt=["W", "x"]).value_and_grad(params, 1.0)[1] == {"W": 48, "x": 36}
+    assert graphc.hessian(text, wrt="x")(params, x=1.0) == 0
