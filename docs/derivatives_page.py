@@ -156,6 +156,7 @@ def _term(partial: sympy.Expr, name: str) -> str:
     slope = rf"\frac{{d{name}}}{{dx}}"
     if abs(partial) == 1:
         return slope if partial == 1 else f"-{slope}"
-    sign = "-" if partial.could_extract_minus_sign() and not partial.is_Add else ""
-    text = str(sympy.latex(partial, ln_notation=True)).removeprefix("- ")
-    return rf"\left({text}\right) {slope}" if partial.is_Add else rf"{sign}{text} \, {slope}"
+    negative = partial.could_extract_minus_sign()
+    factor = -partial if negative else partial
+    sign, text = "-" if negative else "", sympy.latex(factor, ln_notation=True)
+    return rf"{sign}\left({text}\right) {slope}" if factor.is_Add else rf"{sign}{text} \, {slope}"

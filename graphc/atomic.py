@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
@@ -38,15 +39,21 @@ def write_atomic(path: str | os.PathLike[str], data: str | bytes) -> None:
     """
     content = data.encode() if isinstance(data, str) else data
     target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        target.write_bytes(content)
-        return
+    try:
+        if target.exists() and not target.is_file():
+            target.write_bytes(content)
+        else:
+            _replace(target, content)
+    except OSError as fault:
+        # Of the file that was asked for, not of a temporary one.
+        raise OSError(fault.errno, fault.strerror, str(path)) from None
+
+
+def _replace(target: Path, content: bytes) -> None:
     temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.tmp")
     try:
         temporary.write_bytes(content)
         os.replace(temporary, target)
-    except OSError as fault:
-        # Nobody asked for the temporary file.
-        raise OSError(fault.errno, fault.strerror, str(path)) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ Unbroadcasting, summing at fan-out, symbolic zeros and skipping what reaches no 
 from __future__ import annotations
 
 import functools
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -159,7 +159,9 @@ def backpropagate(
     conventions : {"graphc", "torch", "jax"}
         Whose derivatives hold at kinks.
     """
-    schedule = between(builder, [node for node, _ in outputs], variables.values())
+    ends = [node for node, _ in outputs]
+    schedule = between(builder, ends, variables.values())
+    names = _gradient_names(builder, _ancestors(builder, ends))
     run = _Reverse(builder, conventions, set(schedule), Finiteness(builder.operands))
     parts: dict[Node, list[Part]] = {}
     guards: dict[Node, list[Guard]] = {}
@@ -175,7 +177,7 @@ def backpropagate(
             ct = _collected(builder, node, parts.pop(node))
             if isinstance(ct, Value):
                 cotangents[node] = ct.node
-                builder.name(ct.node, *(f"d_{name}" for name in builder.names.get(node, {})))
+                builder.name(ct.node, *names[node])
             for position, part, guard in _operand_cotangents(run, node, ct, united(guards.pop(node))):
                 operand = builder.operands(node)[position]
                 contributions[node, position] = part[1]
@@ -247,23 +249,47 @@ def apart(builder: Builder, variables: Iterable[Node]) -> Step:
     return step
 
 
+def _gradient_names(builder: Builder, nodes: Iterable[Node]) -> dict[Node, tuple[str, ...]]:
+    """The names of cotangents; of several values of one name, ``Z``, they are ``d_Z``, ``d_Z_2`` and so on.
+
+    Modules number the values in the same order, so that ``d_Z_2`` is the gradient of ``Z_2``.
+    """
+    counts: Counter[str] = Counter()
+    found: dict[Node, tuple[str, ...]] = {}
+    for node in nodes:
+        names = builder.names.get(node)
+        if not names or node.op in (OPS["const"], OPS["size"]):
+            found[node] = ()
+            continue
+        first, *others = names
+        counts[first] += 1
+        numbered = first if counts[first] == 1 else f"{first}_{counts[first]}"
+        found[node] = tuple(f"d_{name}" for name in (numbered, *others))
+    return found
+
+
 def between(builder: Builder, outputs: Sequence[Node], variables: Iterable[Node]) -> list[Node]:
     """The nodes that some output depends on and that depend on a variable along differentiable edges, in order."""
-    first = min((node.serial for node in variables), default=0)
+    needed = _ancestors(builder, outputs, min((node.serial for node in variables), default=0))
+    active = {node for node in variables if node in needed}
+    schedule = []
+    for node in needed:
+        operands = builder.operands(node)
+        if node in active or any(operands[p] in active for p in differentiable_operands(node, operands)):
+            active.add(node)
+            schedule.append(node)
+    return schedule
+
+
+def _ancestors(builder: Builder, outputs: Sequence[Node], first: int = 0) -> dict[Node, None]:
+    """The nodes from a serial number on that some output depends on, in order."""
     needed, stack = set(outputs), list(outputs)
     while stack:
         for operand in builder.operands(stack.pop()):
             if operand not in needed and operand.serial >= first:
                 needed.add(operand)
                 stack.append(operand)
-    active = {node for node in variables if node in needed}
-    schedule = []
-    for node in sorted(needed, key=lambda node: node.serial):
-        operands = builder.operands(node)
-        if node in active or any(operands[p] in active for p in differentiable_operands(node, operands)):
-            active.add(node)
-            schedule.append(node)
-    return schedule
+    return dict.fromkeys(sorted(needed, key=lambda node: node.serial))
 
 
 def differentiable_operands(node: Node, operands: Sequence[Node]) -> list[int]:

@@ -18,6 +18,7 @@ import click
 from graphc.loading import (
     Target,
     cannot_write,
+    check_places,
     compiled,
     guarded,
     load,
@@ -98,6 +99,10 @@ def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
     return lambda command: reduce(lambda done, option: option(done), reversed(options), command)
 
 
+def _seed(of: str) -> Callable[[F], F]:
+    return click.option("--seed", type=click.IntRange(0), metavar="INTEGER", default=0, show_default=True, help=of)
+
+
 _FILE = click.argument("file", metavar="[FILE]", required=False)
 _EXPRESSION = click.option("-e", "--expression", metavar="EXPR", help="A formula or model text in place of FILE.")
 _LOSS = click.option("--loss", metavar="NAME", help="The output to differentiate.  [default: loss, or the only scalar]")
@@ -150,7 +155,7 @@ _MODEL = _options(_FILE, _EXPRESSION, _TARGET, _FORMAT)
 
 @main.command()
 @click.option("-o", "--output", metavar="DIR", type=click.Path(file_okay=False), help="A folder.  [default: a new one]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the split, the parameters and the batches.")
+@_seed("Of the split, the parameters and the batches.")
 def demo(output: str | None, seed: int) -> None:
     """Show the whole way: train a classifier of handwritten digits.
 
@@ -249,10 +254,10 @@ def compile_(
       graphc compile model.gc -o model.py --with flat,check
 
     \b
-    With flat    pack, unpack and value_and_grad_flat: parameters as one vector, for scipy.optimize
+    With flat         pack, unpack and value_and_grad_flat: parameters as one vector, for scipy.optimize
          train_step   init_state(params), train_step(params, state, ...): a step of --optimizer
-         check   check(), which `python model.py` runs: the gradient against differences
-         graph   the graph as text, from which graphc.load("model.py") re-opens the model
+         check        check(), which `python model.py` runs: the gradient against differences
+         graph        the graph as text, from which graphc.load("model.py") re-opens the model
 
     \b
     and functions of these names, with flat also as NAME_flat:
@@ -260,11 +265,19 @@ def compile_(
          sparse_jacobian                                           of sizes that are numbers: --size N=10
          hvp, hessian, value_grad_hessian                          of the loss
     """
+    _check_output(output, file)
     model = load(file, expression, output_format, target)
     if output == "-":
         guarded(lambda: click.echo(model.source_text, nl=False), output_format)
     else:
         guarded(lambda: model.write(output), output_format)
+
+
+def _check_output(output: str, file: str | None, at: Sequence[str] = ()) -> None:
+    """Refuse a place for a result that cannot be written to, or has what the command reads, before the work."""
+    if output != "-":
+        read = {"the model": file} | {f"--at {text}": text for text in at}
+        check_places(read, {"-o": output})
 
 
 @main.command()
@@ -381,7 +394,7 @@ def _show_graph(graph: Graph, as_json: bool) -> None:
 @_DTYPE
 @_AT
 @click.option("--params", metavar="FILE.npz", help="Parameters, in place of the initialisers of the model.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the initialisers.")
+@_seed("Of the initialisers.")
 @click.option("--check-grad", is_flag=True, help="Compare the gradient with differences; exit status 1 if it is wrong.")
 def run(
     file: str | None,
@@ -400,7 +413,7 @@ def run(
       graphc run -e "v: Input[N]; f: Output = sum(v * v)" --at "v=[1, 2, 3]" --check-grad
       graphc run model.gc --at data.npz --params trained.npz
     """
-    from graphc.point import evaluate, point_of, read_npz, read_values, result_text
+    from graphc.point import check_at, evaluate, point_of, read_npz, read_values, result_text
 
     model = load(file, expression, output_format, target)
     try:
@@ -409,7 +422,7 @@ def run(
         click.echo(result_text(evaluate(model, point)))
         if not check_grad:
             return
-        report = model.check_grad(*point.arguments, **point.inputs)
+        report = check_at(model, point)
     except (ValueError, TypeError, OSError) as fault:
         raise click.UsageError(str(fault)) from None
     click.echo(f"\ngradient against differences\n{report}")
@@ -501,6 +514,7 @@ def draw(
     from graphc.backends.dot import Look, dot
     from graphc.backends.drawing import draw, picture_format
 
+    _check_output(output, file, at)
     if output != "-":
         guarded(lambda: picture_format(output), output_format)
     elif frames:
@@ -547,6 +561,7 @@ def report(
       graphc report -e "(x + y) * z" -o f.html --at y=3,z=4 --case x=1 --case x=2
       graphc report model.gc -o model.html --at data.npz
     """
+    _check_output(output, file, at)
     model = load(file, expression, output_format, target)
     points = [_at(model, [*at, case]) for case in cases] or ([_at(model, at)] if at else [])
     if output == "-":
@@ -568,7 +583,7 @@ def report(
 @_LR
 @click.option("--holdout", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="The share to measure with.")
 @click.option("--patience", type=click.IntRange(1), help="Stop when the loss on it has not fallen for so many epochs.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of parameters, hold-out set and batches.")
+@_seed("Of parameters, hold-out set and batches.")
 @click.option("--history", metavar="FILE.csv", help="Where to write the loss of each epoch.")
 @click.option("--plot", metavar="FILE.svg", help="Where to draw the losses and the accuracy; .png and .pdf as well.")
 @click.option("--checkpoint", metavar="FILE.npz", help="Where to save the training after each epoch.")

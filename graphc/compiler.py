@@ -28,7 +28,15 @@ from graphc.graph import Graph
 from graphc.op import Conventions
 from graphc.optimizer import Optimizer
 from graphc.passes import run_pipeline
-from graphc.provenance import Options, Provenance, checked_conventions, checked_dtype, checked_optimize, digest_of
+from graphc.provenance import (
+    Options,
+    Provenance,
+    checked_conventions,
+    checked_dtype,
+    checked_optimize,
+    digest_of,
+    refuse_module,
+)
 from graphc.source import Source
 from graphc.targets import losses_of, named_variables, variables_of
 from graphc.tensor_type import DType
@@ -219,7 +227,11 @@ def _parsed(source: Any, dtype: DType, static: Mapping[str, object]) -> tuple[So
         return parse_sympy(source, float_dtype=dtype)
     if isinstance(source, (str, os.PathLike)):
         text, folder = _read(source)
-        return text, parse_model(text, folder=folder, float_dtype=dtype, static=static)
+        try:
+            return text, parse_model(text, folder=folder, float_dtype=dtype, static=static)
+        except GraphcError:
+            refuse_module(text, folder)
+            raise
     from graphc.frontends.tracing import trace_function
 
     return trace_function(source, float_dtype=dtype, static=static)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -17,6 +16,7 @@ from graphc.atomic import write_atomic
 from graphc.compiler import compile
 from graphc.data import load_digits
 from graphc.errors import GraphcError
+from graphc.training.checkpoint import npz_bytes
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -88,7 +88,7 @@ def run_demo(
     say(f"training {module_file.name} on {len(data.train_labels)} handwritten digits, {EPOCHS} times over")
     params = train(module, data, seed, progress or (lambda steps, count: steps))
     params_file = target / "digits.npz"
-    write_atomic(params_file, _npz(params))
+    write_atomic(params_file, npz_bytes(params))
     accuracy = float(np.mean(module.probs(params, data.test_images).argmax(axis=1) == data.test_labels))
     say(f"accuracy on {len(data.test_labels)} digits that it has not seen: {accuracy:.1%}")
     written = (model_file, module_file, *pictures, params_file)
@@ -148,12 +148,6 @@ def _draw(model: Model, target: Path, say: Callable[[str], object]) -> list[Path
     except GraphcError as error:
         say(f"no pictures: {error.diagnostics[0].message}; {error.diagnostics[0].hint}")
         return []
-
-
-def _npz(arrays: dict[str, Array]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
 
 
 def _load_file(path: Path) -> ModuleType:

@@ -256,9 +256,9 @@ loss: Output = sum(total)
 """,
     ),
     "GC207": Explanation(
-        "the step of a scan draws random numbers",
-        "A step is one piece of the graph, with one seed: it would draw the same numbers in each step. Draw them for"
-        " all steps before the scan, and scan over them.",
+        "the step of a scan draws the same random numbers each time",
+        "With a seed that is the same in each step, so are the numbers. Draw them for all steps before the scan, and"
+        " scan over them; or let the seed change: `seed=seed + n`, with n scanned over as `arange(T)`, or carried.",
         """\
 x: Input[T, 3]
 seed: Input[int64]
@@ -537,6 +537,14 @@ loss: Output = mean(encoder(X))
         'graphc.compile("sum(tanh(x))", optimize="fast")',
         'graphc.compile("sum(tanh(x))", optimize="speed")',
         "python",
+    ),
+    "GC420": Explanation(
+        "a generated module is given in place of its model",
+        "A module that graphc generated is Python, not a model; its header names the model that it is from."
+        " `graphc check` takes modules, and `graphc.load` re-opens one that was compiled `--with graph`.",
+        "graphc show digits.py",
+        "graphc show digits.gc",
+        "shell",
     ),
     "GC501": Explanation(
         "an array has another shape than was declared",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NoReturn, TypedDict
 
@@ -111,9 +111,35 @@ def guarded(action: Callable[[], object], style: str) -> None:
         cannot_write(fault)
 
 
+def check_places(read: Mapping[str, str | None], written: Mapping[str, str | None]) -> None:
+    """Refuse files that cannot be written, or would be written over others that a command reads or writes.
+
+    Raises
+    ------
+    click.UsageError
+        When two are one file; both map what a file is for to its path.
+    OSError
+        When one cannot be written.
+    """
+    from graphc.atomic import check_place
+
+    taken = {os.path.realpath(path): use for use, path in read.items() if path is not None}
+    for use, path in written.items():
+        if path is None:
+            continue
+        check_place(path)
+        place = os.path.realpath(path)
+        if other := taken.get(place):
+            raise click.UsageError(f"expected a file of its own for {use}, found that of {other}: {path}")
+        # A device, such as /dev/null, may take several.
+        if os.path.isfile(place) or not os.path.exists(place):
+            taken[place] = use
+
+
 def cannot_write(fault: OSError) -> NoReturn:
     """End the program because a file cannot be written."""
-    raise click.UsageError(f"cannot write {fault.filename or 'the file'}: {fault.strerror or fault}") from None
+    place = "the file" if fault.filename is None else fault.filename or "a file without a name"
+    raise click.UsageError(f"cannot write {place}: {fault.strerror or fault}") from None
 
 
 def status(diagnostics: Iterable[Diagnostic]) -> int:
@@ -149,6 +175,8 @@ def _standard_input() -> str:
     from graphc.frontends.files import decoded
     from graphc.frontends.session import MAX_TEXT
 
+    if sys.stdin is None:
+        raise click.UsageError("expected a model on standard input, which is closed")
     try:
         return decoded(sys.stdin.buffer, MAX_TEXT)
     except UnicodeDecodeError as fault:

@@ -36,18 +36,19 @@ def _template(text: str) -> ast.expr:
 
 def with_names(value: ast.expr, names: Mapping[str, ast.expr]) -> ast.expr:
     """A copy of an expression with variables replaced by expressions."""
-    return _copied(value, lambda part: names.get(part.id, part) if isinstance(part, ast.Name) else None)
+    return copied(value, lambda part: names.get(part.id, part) if isinstance(part, ast.Name) else None)
 
 
 def with_part(value: ast.expr, part: ast.expr, replacement: ast.expr) -> ast.expr:
     """A copy of an expression in which another stands wherever a part of it, that very object, stood."""
-    return _copied(value, lambda inner: replacement if inner is part else None)
+    return copied(value, lambda inner: replacement if inner is part else None)
 
 
 Part = TypeVar("Part", bound=ast.AST)
 
 
-def _copied(part: Part, replacement: Callable[[ast.AST], ast.expr | None]) -> Part:
+def copied(part: Part, replacement: Callable[[ast.AST], ast.expr | None]) -> Part:
+    """A copy of an expression in which parts have a replacement, where there is one for them."""
     found = replacement(part)
     if found is not None:
         return cast(Part, found)
@@ -56,7 +57,7 @@ def _copied(part: Part, replacement: Callable[[ast.AST], ast.expr | None]) -> Pa
 
 def _copied_field(field: object, replacement: Callable[[ast.AST], ast.expr | None]) -> object:
     if isinstance(field, ast.AST):
-        return _copied(field, replacement) if field._fields else field
+        return copied(field, replacement) if field._fields else field
     return [_copied_field(item, replacement) for item in field] if isinstance(field, list) else field
 
 

@@ -17,6 +17,7 @@ from graphc.graph import Graph, Node
 
 if TYPE_CHECKING:
     from graphc.compiled_model import Model
+    from graphc.gradient_check import GradientReport
 
 Values = dict[str, Any]
 _COUNT_IN_FULL = 24
@@ -108,6 +109,12 @@ def evaluate(model: Model, point: Point) -> Result:
     return Result(dict(zip(model.graph.outputs, outputs, strict=True)), model.losses[0], gradients)
 
 
+def check_at(model: Model, point: Point) -> GradientReport:
+    """The gradient beside differences; where these leave the domain of a function, the report says so, not NumPy."""
+    with np.errstate(all="ignore"):
+        return model.check_grad(*point.arguments, **point.inputs)
+
+
 def result_text(result: Result) -> str:
     """A result for people.
 
@@ -140,8 +147,10 @@ def read_npz(path: str | os.PathLike[str]) -> Values:
         with np.load(path, allow_pickle=False) as arrays:
             if isinstance(arrays, np.lib.npyio.NpzFile):
                 return {name: arrays[name] for name in arrays.files}
-    except FileNotFoundError:
-        raise ValueError(f"expected a file of arrays at {path}, found none") from None
+    except OSError as fault:
+        # A damaged archive has no number of an error.
+        reason = (fault.strerror or "it cannot be read").lower()
+        raise ValueError(f"expected a file of arrays at {path}, found none: {reason}") from None
     except (ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, MemoryError):
         raise ValueError(f"expected arrays of numbers saved by numpy.savez in {path}, found something else") from None
     raise ValueError(f"expected named arrays in {path}, found one array without a name")
@@ -153,6 +162,8 @@ def _read_assignments(text: str) -> Values:
         name, equals, value = assignment.partition("=")
         if not equals or not name.strip().isidentifier():
             raise ValueError(f"expected NAME=VALUE or a .npz file, found {assignment.strip()!r}")
+        if name.strip() in values:
+            raise ValueError(f"expected one value for {name.strip()}, found two in {text[:40]!r}")
         values[name.strip()] = _read_value(name.strip(), value.strip())
     return values
 

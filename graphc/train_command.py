@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, TypedDict
 
 import click
 
-from graphc.atomic import check_place, write_atomic
-from graphc.loading import optimizer_of
+from graphc.atomic import write_atomic
+from graphc.loading import check_places, optimizer_of
 from graphc.train_progress import watched
 
 if TYPE_CHECKING:
@@ -94,22 +93,12 @@ def trained(source: str | Path, output: str | None, given: Training) -> None:
 
 
 def _check_files(source: str | Path, output: str | None, given: Training) -> None:
-    """Refuse files that cannot be written, or would be written over others, before hours of training go into them."""
+    """Refuse files that are not to be written, before hours of training go into them."""
     read = {"the model": str(source) if isinstance(source, Path) else None, "--data": given["data"]}
     labels = None if output is None else str(_labels_path(output))
     written = {"-o": output, "the labels of -o": labels, "--history": given["history"], "--plot": given["plot"]}
     written |= {"--checkpoint": given["checkpoint"]}
-    taken = {os.path.realpath(path): option for option, path in read.items() if path is not None}
-    for option, path in written.items():
-        if path is None:
-            continue
-        check_place(path)
-        place = os.path.realpath(path)
-        if other := taken.get(place):
-            raise click.UsageError(f"expected a file of its own for {option}, found that of {other}: {path}")
-        # A device, such as /dev/null, may take several.
-        if os.path.isfile(place) or not os.path.exists(place):
-            taken[place] = option
+    check_places(read, written)
 
 
 def _column_choice(text: str) -> tuple[str, list[str]]:

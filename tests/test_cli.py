@@ -14,9 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click import UsageError
 from click.testing import CliRunner, Result
 
 from graphc.cli import main
+from graphc.loading import source_of
 
 ROOT = Path(__file__).parents[1]
 FIGURE = "(x + y) * z"
@@ -145,7 +147,8 @@ def test_run_without_a_gradient_takes_what_the_outputs_need() -> None:
         ("x=__import__('os').getcwd()", "expected a number or a list of numbers for x, found"),
         ("x='text'", "expected a number or a list of numbers for x, found"),
         ("x=[1,[2]]", "expected a number or a list of numbers for x, found"),
-        ("nothing.npz", "nothing.npz"),
+        ("x=2,y=3,z=4,x=5", "expected one value for x, found two in 'x=2,y=3,z=4,x=5'"),
+        ("nothing.npz", "expected a file of arrays at nothing.npz, found none: no such file or directory"),
     ],
 )
 def test_wrong_values_are_wrong_use(at: str, said: str) -> None:
@@ -153,6 +156,59 @@ def test_wrong_values_are_wrong_use(at: str, said: str) -> None:
     assert done.exit_code == 2
     assert said in done.stderr
     assert done.stdout == ""
+
+
+def test_a_folder_is_no_file_of_arrays(folder: Path) -> None:
+    (folder / "data.npz").mkdir()
+    done = graphc("run", "-e", FIGURE, "--at", "data.npz")
+    assert (done.exit_code, "at data.npz, found none: is a directory" in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "demo", "train"])
+def test_a_seed_is_not_negative(command: str) -> None:
+    done = graphc(command, "--seed", "-1")
+    assert (done.exit_code, "Invalid value for '--seed'" in done.stderr) == (2, True), done.stderr
+
+
+def test_a_point_outside_of_the_domain_is_told_without_warnings() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        done = graphc("run", "-e", "log(x)", "--at", "x=-1", "--check-grad")
+    assert (done.exit_code, "x: relative error nan  WRONG" in done.stdout) == (1, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "output", "said"),
+    [
+        ("compile", "model.gc", "expected a file of its own for -o, found that of the model: model.gc"),
+        ("compile", "./model.gc", "found that of the model: ./model.gc"),
+        ("report", "model.gc", "found that of the model: model.gc"),
+        ("report", "data.npz", "found that of --at data.npz: data.npz"),
+        ("compile", "none/m.py", "cannot write none/m.py: No such file or directory"),
+        ("compile", "model.gc/m.py", "cannot write model.gc/m.py: No such file or directory"),
+        ("compile", "", "cannot write a file without a name"),
+        ("draw", "none/m.dot", "cannot write none/m.dot: No such file or directory"),
+    ],
+)
+def test_no_result_is_written_over_what_is_read(folder: Path, command: str, output: str, said: str) -> None:
+    np.savez("data.npz", X=np.eye(3), y=np.arange(3.0))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    at = () if command == "compile" else ("--at", "data.npz")
+    done = graphc(command, "model.gc", *at, "-o", output)
+    assert (done.exit_code, said in done.stderr) == (2, True), done.stderr
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_device_is_named() -> None:
+    done = graphc("compile", "-e", FIGURE, "-o", "/dev/full")
+    assert (done.exit_code, "cannot write /dev/full: No space left on device" in done.stderr) == (2, True), done.stderr
+
+
+def test_closed_standard_input_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graphc.loading.sys.stdin", None)
+    with pytest.raises(UsageError, match="expected a model on standard input, which is closed"):
+        source_of("-", None)
 
 
 def test_data_of_another_shape_is_an_error_of_the_generated_module(folder: Path) -> None:

@@ -61,10 +61,14 @@ class Counting:
 
 ARITHMETIC = ("add", "sub", "mul", "neg", "matmul", "einsum", "tensordot", "sum", "prod", "cumsum", "cumprod", "cross")
 COUNTED = (*ARITHMETIC, "linear_recurrence", "overlap_add", "scatter_add")
+SUMS_FIRST = np.lib.NumpyVersion(np.__version__) >= "2.4.0"
+"""Whether einsum sums each operand over what it alone has before it multiplies."""
 
 
 @pytest.mark.parametrize("name", COUNTED)
 def test_flops_are_those_that_numpy_does(name: str) -> None:
+    if name == "einsum" and not SUMS_FIRST:
+        pytest.skip("NumPy 2.4 or later is what is counted")
     op = OPS[name]
     for sample in op.samples or (Sample((TensorType("float64", (4,)),) * int(op.arity or 0)),):
         builder = Builder()
@@ -90,7 +94,8 @@ def _counted(op: Op, result: Type, types: list[TensorType], sample: Sample, attr
     is_text = isinstance(op.numpy, str)
     text = fill(str(op.numpy), dict(zip("xyz", names, strict=False))) if is_text else None
     text = text or op.numpy(OpCall(result, tuple(types)), *names, **attrs)  # type: ignore[operator]
-    scope: dict[str, Any] = {**vars(runtime), **vars(special), "np": np, FLOAT: np.dtype(object)}
+    # A sum is counted as one, also where it is computed as a product.
+    scope: dict[str, Any] = {**vars(runtime), **vars(special), "np": np, FLOAT: np.dtype(object), "_sum": np.sum}
     for position, (type, operand) in enumerate(zip(types, sample.operands, strict=True)):
         array = np.array(operand) if type.is_int else np.full(type.shape, Counting(), dtype=object)
         scope[f"x{position}"] = array

@@ -49,6 +49,11 @@ def test_page_has_a_row_for_each_rule() -> None:
     assert sum(line.startswith("| $") for line in derivatives_page().splitlines()) == 22
 
 
+def test_page_shows_the_sign_of_a_sum() -> None:
+    (row,) = (line for line in derivatives_page().splitlines() if "`cot(u)`" in line)
+    assert row.endswith(r"| $-\left(\cot^{2}{\left(u \right)} + 1\right) \frac{du}{dx}$ |")
+
+
 def test_mathematics_of_a_model() -> None:
     x, y = sympy.symbols("x y", real=True)
     model = graphc.compile("relu(x) * y + 0.5")

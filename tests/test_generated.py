@@ -132,6 +132,25 @@ def test_a_module_without_graph_cannot_be_loaded(model: Path) -> None:
     assert "compile it with `--with graph`" in found.message
 
 
+def test_a_module_in_place_of_its_model_is_one_error(model: Path, tmp_path: Path) -> None:
+    module = written(model)
+    message = "expected a model, found a module that graphc generated from line.gc"
+    for text in (module.read_text(encoding="utf-8"), f"{module.read_text(encoding='utf-8')}def (:"):
+        module.write_text(text, encoding="utf-8")
+        result = run("show", module, "--output-format", "concise")
+        assert (result.exit_code, result.stderr) == (1, f"line.py:3:1: error[GC420]: {message}\n")
+        assert refusal(graphc.compile, module).hint == f"its model is {model}"
+    model.unlink()
+    assert refusal(graphc.compile, module).hint == ""
+    assert refusal(graphc.compile, module.read_text(encoding="utf-8")).hint == ""
+    plain = graphc.compile("x * y").write(tmp_path / "f.py")
+    found = refusal(graphc.compile, plain)
+    assert found.message == "expected a model, found a module that graphc generated from a text"
+    assert found.span is not None and (found.span.line, found.span.column) == (1, 1)
+    plain.write_text(plain.read_text(encoding="utf-8").replace("<model>", "a" * 5000), encoding="utf-8")
+    assert refusal(graphc.compile, plain).hint == ""
+
+
 NOT_MODULES = {
     "another's": ('"""By hand."""\n', "GC412", 1),
     "no Python": ("x = 1\ny = (\n", "GC412", 2),

@@ -103,7 +103,11 @@ def test_options_are_taken(folder: Path, options: tuple[str, ...]) -> None:
         (("none.gc", "--data", "d.csv"), 2, "error[GC402]"),
         (("-e", "x: Inptu", "--data", "d.csv"), 1, "error[GC"),
         ((*USUAL, "--columns", "nonsense"), 2, "expected columns such as X=width,height for --columns, found nonsense"),
-        ((*USUAL, "--patience", "2"), 2, "expected a patience of at least 1 epoch"),
+        (
+            (*USUAL, "--patience", "2"),
+            2,
+            "expected a share to hold out, whose loss is what patience watches",
+        ),
         ((*USUAL, "--resume"), 2, "expected a checkpoint to resume from"),
         ((*USUAL, "--optimizer", "sgd"), 2, "error[GC417]: expected an optimiser among"),
         ((*USUAL, "--optimizer", "lbfgs"), 2, "lbfgs finds the length of its steps itself, expected no --lr"),

@@ -16,11 +16,11 @@ _WORK: dict[Any, Any] = {}
 
 
 def _borrowed(function: str, *kinds: tuple[tuple[int, ...], Any]) -> list[Any]:
-    """Work arrays of these shapes and dtypes: those of the function's last call, where they fit."""
+    """Work arrays of these shapes and dtypes, then these: those of the function's last call, where they fit."""
     # Taken out while they are used: dict.pop is atomic, and a call at the same time gets work arrays of its own.
-    work: list[Any] = _WORK.pop(function, [])
-    if [(array.shape, array.dtype) for array in work] != [*kinds]:
-        work = [np.empty(shape, dtype) for shape, dtype in kinds]
+    work: list[Any] = _WORK.pop(function, [()])
+    if work[-1] != kinds:
+        work = [*(np.empty(shape, dtype) for shape, dtype in kinds), kinds]
     return work
 
 
@@ -87,12 +87,12 @@ def _given(function: str, out: Any, like: dict[str, Any], arguments: Sequence[An
 
 def _overlap(written: list[Any], read: Sequence[Any]) -> bool:
     """Whether arrays to write to have memory in common with each other or with what is read: as views of one array."""
-    arrays = [*written, *(array for array in read if array.shape)]
-    owners = [array if array.base is None else array.base for array in arrays]
+    arrays = [*written, *read]
+    owners = [array if array.base is None else array.base for array in arrays if array.shape]
     own = {id(owner) for owner in owners[: len(written)]}
     apart = len(own) == len(written) and own.isdisjoint(map(id, owners[len(written) :]))
     # What is no array's own memory, as that of a file or of another library, may be in that of any other.
-    if apart and all(isinstance(owner, np.ndarray) and owner.flags.owndata for owner in owners):
+    if apart and {*map(type, owners)} <= {np.ndarray} and {owner.flags.owndata for owner in owners} <= {True}:
         return False
     held = [(array, k < len(written)) for k, array in enumerate(arrays) if array.size]
     end = end_of_written = 0
@@ -119,7 +119,10 @@ def _given_pair(function: str, out: Any, params: Any, state: Any, *inputs: Any) 
 
 def _are_same(out: Any, old: Sequence[dict[str, Any]]) -> bool:
     """Whether arrays to write to are the old ones, each in its own place, so that nothing else is to be checked."""
-    return all(
-        isinstance(given, dict) and all(given.get(name) is array for name, array in entries.items() if array.shape)
-        for given, entries in zip(out, old, strict=True)
-    )
+    for given, entries in zip(out, old, strict=True):
+        if not isinstance(given, dict) or not entries.keys() <= given.keys():
+            return False
+        for name, array in entries.items():
+            if array.shape and given[name] is not array:
+                return False
+    return True

@@ -64,20 +64,25 @@ def _checked_with_state(function: str, params: Any, state: Any, /, **inputs: Any
 def _layout(function: str, *given: Any) -> Any:
     """What decides whether dicts of arrays fit: names, classes, dtypes and shapes; None if they hold anything else."""
     layout: list[Any] = [function]
-    for group in given:
-        if type(group) is not dict:
-            return None
-        layout.append(len(group))
-        for name, array in group.items():
-            if not isinstance(array, (np.ndarray, np.generic)):
+    try:
+        for group in given:
+            if type(group) is not dict:
                 return None
-            layout += name, type(array), array.dtype, array.shape
+            layout += group
+            for array in group.values():
+                layout += type(array), array.dtype, array.shape
+    except AttributeError:
+        return None
     return tuple(layout)
 
 
 def _passed(layout: Any, inputs: dict[str, Any]) -> bool:
     """Whether arrays of this layout fitted before, as they were: then nothing but labels can be wrong."""
-    limits = _PASSED.get(layout)
+    try:
+        limits = _PASSED.get(layout)
+    except TypeError:
+        # Of something that is like an array, but has a list for its shape.
+        return False
     for name, below, place in limits or ():
         _in_range(layout[0], name, inputs[name], below, place)
     return limits is not None

@@ -1,4 +1,7 @@
-"""Expressions as text, as `ast.unparse` writes them, but in a tenth of the time: emission does little else."""
+"""Expressions as text, as `ast.unparse` writes them, but in a tenth of the time: emission does little else.
+
+Only a number such as 0.09999999999999998 has another text, `1.0 - 0.9`, which Python computes when it reads it.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,8 @@ def expression_text(value: ast.expr) -> str:
     --------
     >>> expression_text(ast.parse("((a+b) * -c)[0:2, 1] @ f(x, axis = (1,))", mode="eval").body)
     '((a + b) * -c)[0:2, 1] @ f(x, axis=(1,))'
+    >>> print(1 - 0.9, expression_text(ast.parse(f"{1 - 0.9} * x", mode="eval").body))
+    0.09999999999999998 (1.0 - 0.9) * x
     """
     return _text(value, _ANY)
 
@@ -47,7 +52,22 @@ def _name(part: ast.Name, needed: int) -> str:
 
 def _constant(part: ast.Constant, needed: int) -> str:
     text = repr(part.value) if type(part.value) in _PLAIN else ""
+    if len(text) > _LONG and type(part.value) is float:
+        rest = _rest(part.value)
+        if rest is not None:
+            text = f"1.0 - {rest!r}"
+            return f"({text})" if needed > _TERM else text
     return text if text and "inf" not in text else ast.unparse(part)
+
+
+_LONG = 16
+"""Characters that no float needs which somebody wrote."""
+
+
+def _rest(value: float) -> float | None:
+    """The number of few digits that, taken from 1, leaves this one, to the last bit."""
+    rest = float(f"{1 - value:.5g}")
+    return rest if 1e-4 <= rest < 1 and 1 - rest == value else None
 
 
 _PLAIN = (int, float, bool, str, type(None))

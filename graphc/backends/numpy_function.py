@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 
 from graphc.backends.numpy_comments import model_lines
 from graphc.backends.numpy_indices import range_checks
-from graphc.backends.numpy_layout import INDENT, WIDTH, joined_lines, quoted
+from graphc.backends.numpy_layout import INDENT, WIDTH, call_lines, joined_lines, quoted, target_text
 from graphc.backends.numpy_lines import statement_lines
 from graphc.backends.numpy_names import Names
+from graphc.backends.numpy_scalars import checked_late
+from graphc.backends.numpy_scan import Function, assignment
 from graphc.backends.numpy_sizes import (
     Binding,
     Leaf,
@@ -27,7 +29,7 @@ from graphc.backends.numpy_work import Room
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.graph import Graph, Node
-from graphc.numpy_text import float_dtype, literal, method, subscript
+from graphc.numpy_text import call, float_dtype, literal, method, subscript
 from graphc.op import OPS
 from graphc.partition import reached
 from graphc.size import Size, size_names
@@ -114,6 +116,8 @@ class Results:
 
 
 Returning = Callable[[Spelling], list[str]]
+_FEW = 6
+"""Arguments whose types are looked at in one line."""
 
 
 class EntryFunction:
@@ -200,6 +204,7 @@ class EntryFunction:
         carried : iterable of str
             Named sizes that it needs beside those of its statements.
         """
+        late = self._is_checked_late(returning)
         statements = self._statements(returning)
         directions = self._direction_lines()
         sizes = self._sizes(carried)
@@ -220,14 +225,28 @@ class EntryFunction:
         start = [
             *joined_lines(f"def {self.name}(", signature, "):", ""),
             f"{INDENT}{doc}",
-            *self._check_lines(arguments),
+            *([] if late else self._check_lines(arguments)),
             *self._out_lines(arguments),
             *self._param_lines([*entry, *directions, *statements]),
             *entry,
             *directions,
         ]
-        separator = [""] if len(start) > 2 and self.body.statements else []
+        begun = len(start) > 2 or isinstance(next(iter(self.body.statements), None), Function)
+        separator = [""] if begun and self.body.statements else []
         return [*start, *separator, *statements]
+
+    def _is_checked_late(self, returning: Returning) -> bool:
+        """Whether arguments that are floats need no check, and others get it before NumPy computes with them."""
+        arguments = [self.scope.arguments[name] for name in self.inputs]
+        given = any(node in self.body.leaves for node in self.graph.outputs.values())
+        if not self.body.in_floats or given or self._dicts() or self.direction:
+            return False
+        if any(self.spelling.float_text in line for line in returning(self.spelling)) or len(arguments) > _FEW:
+            return False
+        check = call("_checked", self.name, **{name: ast.Name(name, ast.Load()) for name in arguments})
+        statement = assignment(target_text(arguments), check, ())
+        self.body.statements = checked_late(self.body.statements, arguments, statement)
+        return True
 
     def _room(self, results: Results | None, names: Names) -> Room | None:
         """Where large arrays are put; results that the caller may give arrays for go into these."""
@@ -329,8 +348,7 @@ class EntryFunction:
             return []
         given = [quoted(self.name), *dicts, *(f"{name}={name}" for name in arguments)]
         check = ("_checked", "_checked_with_params", "_checked_with_state")[len(dicts)]
-        target = f"({targets[0]},)" if len(targets) == 1 else ", ".join(targets)
-        return joined_lines(f"{target} = {check}(", given, ")")
+        return call_lines(targets, check, given)
 
     def _dicts(self) -> list[str]:
         """The arguments that are dicts."""

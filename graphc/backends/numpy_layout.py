@@ -67,6 +67,20 @@ def joined_lines(start: str, items: Sequence[str], end: str, indent: str = INDEN
     return [f"{indent}{start}", *(f"{indent}{INDENT}{item}," for item in items), f"{indent}{end}"]
 
 
+def target_text(names: Sequence[str]) -> str:
+    """Variables that a list is unpacked into."""
+    return f"({names[0]},)" if len(names) == 1 else ", ".join(names)
+
+
+def call_lines(targets: Sequence[str], function: str, arguments: Sequence[str]) -> list[str]:
+    """A call whose results are unpacked into variables, which may be so many that each has a line."""
+    lines = joined_lines(f"{target_text(targets)} = {function}(", arguments, ")")
+    if len(lines[0]) <= WIDTH:
+        return lines
+    opening = joined_lines("(", targets, f") = {function}(")
+    return [*opening, *(f"{INDENT * 2}{argument}," for argument in arguments), f"{INDENT})"]
+
+
 def filled_lines(items: Iterable[str], separator: str, limit: int = WIDTH) -> list[str]:
     """Items side by side, in as few lines as fit."""
     lines: list[str] = []

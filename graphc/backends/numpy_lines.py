@@ -19,7 +19,7 @@ def statement_lines(statements: Iterable[Written], spelling: Spelling, indent: s
             lines += [f"{indent}{text}" for text in statement.comment]
             last = statement.comment
         if isinstance(statement, Loop):
-            loop = [indent + spelling.filled(statement.text)]
+            loop = _first_lines(spelling.filled(statement.text), indent)
             loop += statement_lines(statement.body, spelling, indent + INDENT)
             if isinstance(statement, Function):
                 loop = _apart(statement, loop, spelling, indent)[not lines :]
@@ -27,6 +27,14 @@ def statement_lines(statements: Iterable[Written], spelling: Spelling, indent: s
         else:
             lines += _assignment_lines(statement, spelling, indent)
     return lines
+
+
+def _first_lines(text: str, indent: str) -> list[str]:
+    """The first line of a loop or function; a long list in it has a line for each item."""
+    opening, items, end = text.partition("(")[0] + "(", text.partition("(")[2], "):"
+    if len(indent + text) <= WIDTH or not items.endswith(end):
+        return [indent + text]
+    return joined_lines(opening, items.removesuffix(end).split(", "), end, indent)
 
 
 def _apart(function: Function, lines: list[str], spelling: Spelling, indent: str) -> list[str]:
@@ -38,7 +46,12 @@ def _apart(function: Function, lines: list[str], spelling: Spelling, indent: str
 
 def _assignment_lines(statement: Statement, spelling: Spelling, indent: str) -> list[str]:
     line = f"{indent}{statement.start}{spelling.filled(statement.text)}"
-    lines = [line] if len(line) <= WIDTH else expression_lines(statement.start, statement.value, spelling, indent)
+    if len(line) <= WIDTH:
+        lines = [line]
+    elif len(indent + statement.start) > WIDTH and ", " in statement.target:
+        lines = joined_lines("(", statement.target.split(", "), f") = {spelling.filled(statement.text)}", indent)
+    else:
+        lines = expression_lines(statement.start, statement.value, spelling, indent)
     also = f"  # also {', '.join(statement.also)}" if statement.also else ""
     if len(lines[-1]) + len(also) <= COMMENT_WIDTH:
         return [*lines[:-1], lines[-1] + also]

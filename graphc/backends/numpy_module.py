@@ -36,7 +36,7 @@ from graphc.backends.numpy_runtime import copied_functions, runtime_names
 from graphc.backends.numpy_spelling import Spelling
 from graphc.backends.numpy_statements import Body
 from graphc.backends.numpy_training import TRAINING_NAMES, state_table, training_functions
-from graphc.backends.numpy_work import state_lines
+from graphc.backends.numpy_work import KEPT, is_wide, state_lines
 from graphc.backends.regions import Optimize
 from graphc.collector import collector_paused
 from graphc.diagnostics import Diagnostic
@@ -45,6 +45,7 @@ from graphc.graph import Graph, Node, subgraphs
 from graphc.op import OPS, Conventions
 from graphc.partition import Split, reached
 from graphc.size import size_names
+from graphc.tensor_type import TensorType
 from graphc.training_step import TrainingStep
 
 
@@ -140,6 +141,7 @@ def emit_module(program: Program) -> str:
     if program.raw.inputs or program.raw.params:
         blocks += [tables, [*PASSED]]
     blocks += [state] if (state := state_lines(functions)) else []
+    blocks += [[*KEPT]] if _has_wide_arrays(program, scope) else []
     blocks += helpers
     # A saved array is made when the module is loaded, after the function that makes it.
     blocks += [constants] if constants else []
@@ -149,6 +151,8 @@ def emit_module(program: Program) -> str:
     styles = (program.optimize, program.reassociate)
     doc = module_docstring(program.raw, program.provenance, conventions, _lacking(program), *styles)
     standard = ["import base64"] if any("base64." in line for block in blocks for line in block) else []
+    standard += ["import math"] if any("math.isfinite(" in line for block in functions for line in block) else []
+    standard += ["import sys"] if [*KEPT] in blocks else []
     standard += ["from typing import NamedTuple"] if outputs else []
     imports = [*standard, *([""] if standard else []), "import numpy as np"]
     head = "\n".join([doc, "", *imports])
@@ -200,12 +204,7 @@ def function_names(outputs: Iterable[str]) -> dict[str, str]:
 
 def _scope(program: Program) -> Scope:
     raw = program.raw
-    graphs = [*program.outputs.values(), *([program.value_and_grad] if program.value_and_grad else [])]
-    graphs += [program.together] if program.together else []
-    graphs += [function.derivative.graph for function in program.derivatives]
-    graphs += [program.training.graph] if program.training else []
-    if program.split:
-        graphs += [program.split.forward, program.split.backward]
+    graphs = _graphs(program)
     arrays: dict[object, str] = {}
     names = Names(runtime_names())
     for graph in graphs:
@@ -225,6 +224,21 @@ def _scope(program: Program) -> Scope:
         speed=program.optimize == "speed",
         rows=_row_sizes(raw),
     )
+
+
+def _graphs(program: Program) -> list[Graph]:
+    """What the functions of a module compute."""
+    graphs = [*program.outputs.values(), *([program.value_and_grad] if program.value_and_grad else [])]
+    graphs += [program.together] if program.together else []
+    graphs += [function.derivative.graph for function in program.derivatives]
+    graphs += [program.training.graph] if program.training else []
+    return [*graphs, *([program.split.forward, program.split.backward] if program.split else [])]
+
+
+def _has_wide_arrays(program: Program, scope: Scope) -> bool:
+    """Whether a module may make arrays that are large."""
+    nodes = (node for graph in _graphs(program) for node in graph.nodes)
+    return any(isinstance(node.type, TensorType) and is_wide(node.type, scope.rows) for node in nodes)
 
 
 def _row_sizes(raw: Graph) -> frozenset[str]:

@@ -13,10 +13,10 @@ abs aiter all anext any ascii bin bool breakpoint bytearray bytes callable chr c
 credits delattr dict dir divmod enumerate eval exec exit filter float format frozenset getattr globals hasattr hash help
 hex id input int isinstance issubclass iter len license list locals map max memoryview min next object oct open ord pow
 print property quit range repr reversed round set setattr slice sorted staticmethod str sum super tuple type vars zip
-TypeError ValueError
+ArithmeticError TypeError ValueError
 """
 _MODULE_NAMES = """
-np base64 NamedTuple Outputs init_params forward backward value_and_grad evaluate params residuals rng rest dtype
+np base64 math NamedTuple Outputs init_params forward backward value_and_grad evaluate params residuals rng rest dtype
 _INPUTS _PARAMS _PASSED _GRAPH _BLOCK _WORK
 """
 BUILTINS = frozenset(_BUILTINS.split())
@@ -59,6 +59,18 @@ class Names:
         if name in self._builtins or name in MODULE_NAMES:
             name += "_"
         return name if self._add(name) else self.number(name, start=2)
+
+    def take_numbered(self, wanted: str) -> str:
+        """As `take`, of a name that may end in a number: where it is taken, the next free number.
+
+        Examples
+        --------
+        >>> names = Names(["d_h_2"])
+        >>> names.take_numbered("d_h_2"), names.take_numbered("d_W")
+        ('d_h_3', 'd_W')
+        """
+        name = python_name(wanted)
+        return name if self._add(name) else self.number(re.sub(r"_\d+$", "", name), start=2)
 
     def number(self, stem: str, *, start: int = 1) -> str:
         """The first free one of stem_1, stem_2, …"""

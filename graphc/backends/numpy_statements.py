@@ -15,6 +15,7 @@ from graphc.backends.numpy_in_place import Update, is_large, is_new, update
 from graphc.backends.numpy_indices import RangeCheck
 from graphc.backends.numpy_layout import WIDTH
 from graphc.backends.numpy_names import Names
+from graphc.backends.numpy_scalars import in_floats
 from graphc.backends.numpy_scan import (
     Comment,
     Loop,
@@ -104,6 +105,8 @@ class Body:
         What is computed in these, or in arrays of the caller.
     freed : dict of Node to tuple of Node
         What is forgotten before a node is computed.
+    in_floats : bool
+        Whether the statements are those of `numpy_scalars.in_floats`.
     """
 
     def __init__(
@@ -143,6 +146,7 @@ class Body:
         self.work: tuple[TensorType, ...] = ()
         self.placed: frozenset[Node] = frozenset()
         self.freed: dict[Node, tuple[Node, ...]] = {}
+        self.in_floats = False
         self.order = self._scheduled(room) if room else graph.nodes
         for item in self.order:
             if isinstance(item, Region):
@@ -151,6 +155,7 @@ class Body:
                 self._write(item)
         if room:
             self._place(room)
+            self._use_floats()
         elif forget:
             self._forget()
         # They may hold the body: without this all of its expressions would be garbage that only the collector finds.
@@ -197,6 +202,20 @@ class Body:
                 self.statements.append(assignment(name, method(self.texts[node], "copy"), self.comment(node)))
                 self.texts[node] = ast.Name(name, ast.Load())
 
+    def _use_floats(self) -> None:
+        """Compute with Python's floats where there are scalars alone and that is quicker."""
+        given = {text.id: n.type for n, text in self.texts.items() if n in self.leaves and isinstance(text, ast.Name)}
+        outputs = {node: self.texts[node] for node in self.graph.outputs.values() if node not in self.leaves}
+        results: dict[str, ast.expr] = {}
+        texts: dict[Node, ast.expr] = {}
+        for node, text in outputs.items():
+            if not is_literal(text):
+                name = text.id if isinstance(text, ast.Name) else self.names.number(node.op.name)
+                results[name], texts[node] = text, ast.Name(name, ast.Load())
+        if found := in_floats(self.statements, results, given, self.names):
+            self.statements, self.in_floats = found, True
+            self.texts |= texts
+
     def _forget(self) -> None:
         """Forget large arrays when nobody needs them any more."""
         self.statements, self.freed = freed(self.statements, self._memory())
@@ -237,7 +256,8 @@ class Body:
                 self._also[node] = tuple(also)
             else:
                 gradients[node] = candidates[0]
-        named = {node: self.names.take(name) for table in (own, gradients) for node, name in table.items()}
+        named = {node: self.names.take(name) for node, name in own.items()}
+        named |= {node: self.names.take_numbered(name) for node, name in gradients.items()}
         kept = [n for n in self.graph.nodes if n in keep and n not in named and n not in self.leaves]
         return {**named, **{node: self.names.number(node.op.name) for node in kept}}
 

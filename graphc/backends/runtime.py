@@ -63,9 +63,36 @@ def _erf(x: NDArray[Any]) -> Any:
     return np.copysign(np.where(size <= 1.0, size * near, 1.0 - np.exp(-square) * far), x)
 
 
+def _sum(x: NDArray[Any], axis: int | tuple[int, ...], keepdims: bool = False, out: Any = None) -> Any:
+    """x.sum(axis) of floats; over rows and along short ones as a product with ones, in a fraction of NumPy's time."""
+    if axis == 0 and x.ndim == 2:
+        ones = np.empty((1, len(x)) if keepdims else len(x), x.dtype)
+        ones.fill(1.0)
+        return np.dot(ones, x, out=out)
+    if axis != x.ndim - 1 or out is not None or x.shape[-1] > 512 or x.size <= 32 * x.shape[-1]:
+        return np.add.reduce(x, axis=axis, keepdims=keepdims, out=out)
+    ones = np.empty(x.shape[-1], x.dtype)
+    ones.fill(1.0)
+    total = np.dot(x, ones) if x.ndim == 2 else np.dot(x.reshape(-1, len(ones)), ones).reshape(x.shape[:-1])
+    return total[..., None] if keepdims else total
+
+
+def _extremum(
+    ufunc: np.ufunc, x: NDArray[Any], axis: int | tuple[int, ...], keepdims: bool = False, initial: Any = None
+) -> Any:
+    """The maximum or minimum along an axis; along many short rows in a fraction of NumPy's time."""
+    if axis != x.ndim - 1 or x.size <= 32 * x.shape[-1]:
+        return ufunc.reduce(x, axis=axis, keepdims=keepdims, initial=initial)
+    n = x.shape[-1]
+    rows = x if x.ndim == 2 else x.reshape(-1, n)
+    found = ufunc.reduce(rows.T.copy()) if n <= 12 else ufunc.reduceat(rows.ravel(), np.arange(0, x.size, n))
+    found = found if x.ndim == 2 else found.reshape(x.shape[:-1])
+    return found[..., None] if keepdims else found
+
+
 def _shifted(x: NDArray[Any], axis: int | tuple[int, ...]) -> tuple[Any, Any]:
     """``(x - m, m)`` with m the maximum along the axis where that is finite, else 0: exp(x - m) never overflows."""
-    largest = x.max(axis=axis, keepdims=True, initial=-np.inf)
+    largest = _extremum(np.maximum, x, axis, keepdims=True, initial=-np.inf)
     # Finite squares add up to what is finite, if it does not overflow; this is the cheapest way to be sure.
     if not np.vdot(largest, largest) < np.inf:
         largest = np.where(np.isfinite(largest), largest, 0.0)
@@ -77,7 +104,7 @@ def _logsumexp(x: NDArray[Any], axis: int | tuple[int, ...], keepdims: bool = Fa
     shifted, largest = _shifted(x, axis)
     shifted = np.asarray(shifted)
     with np.errstate(divide="ignore"):
-        result = np.log(np.exp(shifted, out=shifted).sum(axis=axis, keepdims=True)) + largest
+        result = np.log(_sum(np.exp(shifted, out=shifted), axis, keepdims=True)) + largest
     return result if keepdims else np.squeeze(result, axis=axis)[()]
 
 
@@ -85,14 +112,14 @@ def _softmax(x: NDArray[Any], axis: int | tuple[int, ...]) -> Any:
     """exp(x) / sum(exp(x)) along an axis; the maximum is taken out, so nothing overflows."""
     result = _shifted(x, axis)[0]
     np.exp(result, out=result)
-    result /= result.sum(axis=axis, keepdims=True)
+    result /= _sum(result, axis, keepdims=True)
     return result
 
 
 def _log_softmax(x: NDArray[Any], axis: int | tuple[int, ...]) -> Any:
     """log(softmax(x)) along an axis, exact where softmax underflows."""
     result = _shifted(x, axis)[0]
-    result -= np.log(np.exp(result).sum(axis=axis, keepdims=True))
+    result -= np.log(_sum(np.exp(result), axis, keepdims=True))
     return result
 
 

@@ -97,6 +97,8 @@ def takes_out(value: ast.expr) -> bool:
     match value:
         case ast.Call(ast.Attribute(ast.Name(array), name)) if array != "np":
             return name in _METHODS
+        case ast.Call(ast.Name("_sum"), _, [ast.keyword("axis", ast.Constant(0)), *_]):
+            return True
     return as_ufunc(value) is not None or _name(value) in _OTHERS
 
 

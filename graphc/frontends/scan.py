@@ -17,6 +17,7 @@ from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.frontends.call_sites import CallSites
 from graphc.frontends.calls import bound_arguments, invoke
+from graphc.frontends.scan_draws import add_moving, drawn_again
 from graphc.frontends.scan_segments import Scanned, segmented
 from graphc.frontends.session import Session, failure, is_size, place_of
 from graphc.frontends.values import Arguments, Call, Frame, Function, Primitive, Returned, Steps, Task, describe
@@ -257,20 +258,23 @@ def _step_graph(
     outputs = [value.node for value in results]
     moving = set(places)
     needed = sorted(reached(builder, outputs), key=lambda node: node.serial)
-    for node in needed:
-        if node.serial >= first and "site" in node.attrs:
-            span = _place_in_step(session, call, node)
-            message = f"{node.op.name} in the step of scan would draw the same numbers in each step"
-            hint = "draw them for all steps before, and scan over them: xs=(xs, masks)"
-            raise GraphcError(Diagnostic("GC207", message, span, "the same in each step", hint=hint))
-        if any(operand in moving for operand in builder.operands(node)):
-            moving.add(node)
+    add_moving(builder, needed, moving)
+    _check_draws(session, call, drawn_again(builder, (node for node in needed if node.serial >= first), moving))
     captured: dict[Node, None] = {}
     for node in needed:
         if node in moving:
             captured.update((o, None) for o in builder.operands(node) if o not in moving and not _is_number(o))
     captured.update((node, None) for node in outputs if node not in moving and not _is_number(node))
     return arranged(builder, [*places, *captured], outputs, call.name), list(captured)
+
+
+def _check_draws(session: Session, call: _Call, found: tuple[Node, Node] | None) -> None:
+    if found is not None:
+        draws, node = found
+        message = f"expected a seed for {draws.op.name} that changes from step to step, found one that does not"
+        hint = "`seed + n`, n scanned over or carried; or draw for all steps before, and scan over them: xs=(xs, masks)"
+        span = _place_in_step(session, call, node)
+        raise GraphcError(Diagnostic("GC207", message, span, "draws the same numbers in each step", hint=hint))
 
 
 def _is_number(node: Node) -> bool:

@@ -88,7 +88,7 @@ def _unwind(running: list[Steps], error: Exception) -> tuple[Task | None, object
 def run_model(session: Session, statements: list[ast.stmt], frame: Frame) -> None:
     """Run a model's statements; one with an error is reported, and the names that it binds are poisoned."""
     for statement in statements:
-        if len(session.diagnostics) >= MAX_ERRORS or session.budget.steps > MAX_STEPS:
+        if len(session.diagnostics) > MAX_ERRORS or session.budget.steps > MAX_STEPS:
             return
         refused = illegal(session.source, statement)
         session.diagnostics.extend(refused)

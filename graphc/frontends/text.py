@@ -197,7 +197,9 @@ def _read(session: Session) -> Graph:
 def _raise(session: Session) -> None:
     if session.diagnostics:
         ordered = sorted(dict.fromkeys(session.diagnostics), key=lambda d: _order(d, session.source))
-        raise GraphcError(*ordered[:MAX_ERRORS])
+        rest = ordered[MAX_ERRORS:]
+        message = f"found more than {MAX_ERRORS} errors, those from here on are not listed"
+        raise GraphcError(*ordered[:MAX_ERRORS], *(Diagnostic("GC401", message, d.span) for d in rest[:1]))
 
 
 def _order(diagnostic: Diagnostic, source: Source) -> tuple[bool, int, int]:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from graphc.errors import TypeRuleError
-from graphc.numpy_text import call, float_dtype, literal, method
-from graphc.op import OPS, Condition, Op, OpCall, Sample, define
+from graphc.numpy_text import call
+from graphc.op import OPS, Condition, Op, Sample, define
 from graphc.ops import batch_rules
-from graphc.ops.axes import across, along, kept, normalize_axes, normalize_axis, quoted, shown_axes, spread
-from graphc.ops.operand_text import as_array, as_float, is_literal
+from graphc.ops.axes import across, along, kept, normalize_axes, normalize_axis, quoted, spread
+from graphc.ops.operand_text import as_float
 from graphc.ops.products import prod_vjp
+from graphc.ops.reduction_text import extremum_text, is_product, mean_text, reduction_text, sum_text
 from graphc.size import Size, at_least
 from graphc.tensor_type import DType, TensorType, product
 
@@ -85,41 +86,6 @@ def _nonempty(x: TensorType, *, axis: Axes | int, keepdims: bool) -> Sequence[Co
     return [Condition(x.shape[a], "at_least", 1) for a in axes if at_least(x.shape[a], 1) is None]
 
 
-def reduction_text(function: str, operand: Callable[..., ast.expr] = as_array) -> Callable[..., ast.expr]:
-    """``x.sum(axis=0, keepdims=True)``, as people write it: an int for one axis, nothing for all of them."""
-
-    def text(c: OpCall, x: ast.expr, *, axis: Axes, keepdims: bool, ddof: int = 0) -> ast.expr:
-        # A runtime function has no default for its axes.
-        everything = len(axis) == c.operand().ndim and not function.startswith("_")
-        shown = None if everything else shown_axes(axis)
-        return _reduced(function, operand(c, x), axis=shown, ddof=ddof or None, keepdims=keepdims or None)
-
-    return text
-
-
-def _reduced(function: str, x: ast.expr, **keywords: object) -> ast.expr:
-    """A method of a variable or a part of one, which takes half as long; a function of any other expression."""
-    if function.startswith("np.") and _is_variable(x):
-        return method(x, function.removeprefix("np."), **keywords)
-    return call(function, x, **keywords)
-
-
-def _is_variable(x: ast.expr) -> bool:
-    whole = x.value if isinstance(x, ast.Subscript) else x
-    return isinstance(whole, ast.Name) and not is_literal(whole)
-
-
-def _mean_text(c: OpCall, x: ast.expr, *, axis: Axes, keepdims: bool) -> ast.expr:
-    """NumPy's; of a vector that is a variable ``x.sum() / N``, the same number in a third of the time."""
-    operand = c.operand()
-    count = literal(operand.shape[0]) if operand.is_float and operand.ndim == len(axis) == 1 else None
-    if isinstance(count, (ast.Constant, ast.Name)) and not keepdims and _is_variable(x):
-        return ast.BinOp(method(x, "sum"), ast.Div(), count)
-    shown = None if len(axis) == operand.ndim else shown_axes(axis)
-    dtype = None if operand.is_float else float_dtype()
-    return _reduced("np.mean", as_array(c, x), axis=shown, dtype=dtype, keepdims=keepdims or None)
-
-
 def _count(x: Value, axis: Axes) -> Size:
     return product([x.shape[a] for a in axis])
 
@@ -153,6 +119,23 @@ def _divisor(x: Value, axis: Axes, ddof: int) -> Value:
     return x.builder.size(_count(x, axis) - ddof, x.type.dtype)
 
 
+def _ones(y: TensorType, x: TensorType, *, axis: Axes, **_: object) -> Size:
+    """The bytes of the ones that a sum multiplies by."""
+    return product([x.shape[a] for a in axis]) * x.item_bytes if is_product(x, axis) else 0
+
+
+def _regrouped(y: TensorType, x: TensorType, *, axis: Axes, **_: object) -> Size:
+    """The bytes of columns made rows, or of where each row begins, in extrema along rows."""
+    length = x.shape[-1] if axis == (x.ndim - 1,) != (0,) else 0
+    if isinstance(length, int) and length <= 12:
+        return x.nbytes if length else 0
+    return y.size * 8
+
+
+def _centred_copy(y: TensorType, x: TensorType, **_: object) -> Size:
+    return x.size * y.item_bytes
+
+
 def _reduction(
     name: str,
     infer: Callable[..., TensorType],
@@ -164,7 +147,7 @@ def _reduction(
     nonnegative: bool = False,
     conditions: Callable[..., Sequence[Condition]] | None = None,
     flops: int = 1,
-    copies: int = 0,
+    scratch: Callable[..., Size] | int = 0,
     label: str = "",
     method: bool = False,
     convention: str = "",
@@ -183,7 +166,7 @@ def _reduction(
         apart=across,
         conditions=conditions,
         flops=lambda y, x, **_: x.size * flops,
-        scratch=lambda y, x, **_: x.size * y.item_bytes * copies,
+        scratch=scratch,
         label=label,
         method=method,
         convention=convention,
@@ -200,6 +183,8 @@ _REDUCTIONS = (
         "sum",
         _summed,
         lambda ct, y, x, *, axis, keepdims: (spread(ct, x, axis, keepdims),),
+        numpy=sum_text,
+        scratch=_ones,
         linear=True,
         label="Σ",
         method=True,
@@ -207,13 +192,22 @@ _REDUCTIONS = (
         doc="sum over axes",
     ),
     _reduction(
-        "mean", _averaged, _mean_vjp, numpy=_mean_text, linear=True, method=True, doc="arithmetic mean over axes"
+        "mean",
+        _averaged,
+        _mean_vjp,
+        numpy=mean_text,
+        scratch=_ones,
+        linear=True,
+        method=True,
+        doc="arithmetic mean over axes",
     ),
     _reduction("prod", _summed, prod_vjp, label="Π", method=True, samples=_EMPTY, doc="product over axes"),
     _reduction(
         "max",
         _selected("max"),
         _selection_vjp,
+        numpy=extremum_text("max"),
+        scratch=_regrouped,
         conditions=_nonempty,
         method=True,
         convention="ties of max share the cotangent evenly",
@@ -223,6 +217,8 @@ _REDUCTIONS = (
         "min",
         _selected("min"),
         _selection_vjp,
+        numpy=extremum_text("min"),
+        scratch=_regrouped,
         conditions=_nonempty,
         method=True,
         convention="ties of min share the cotangent evenly",
@@ -236,7 +232,7 @@ _REDUCTIONS = (
         normalize=spread_attrs,
         nonnegative=True,
         flops=4,
-        copies=1,
+        scratch=_centred_copy,
         samples=(Sample((_MATRIX,), {"axis": 0, "ddof": 1}),),
         doc="variance over axes, divided by n - ddof",
     ),
@@ -248,7 +244,7 @@ _REDUCTIONS = (
         normalize=spread_attrs,
         nonnegative=True,
         flops=4,
-        copies=1,
+        scratch=_centred_copy,
         samples=(Sample((_MATRIX,), {"axis": 0, "ddof": 1}),),
         convention="std'(all equal) = 0",
         doc="standard deviation over axes, divided by n - ddof",

@@ -10,7 +10,8 @@ from graphc.op import OPS, Op, OpCall, Sample, define
 from graphc.ops import batch_rules
 from graphc.ops.axes import across, along, kept, normalize_axes, shown_axes
 from graphc.ops.operand_text import as_float
-from graphc.ops.reductions import float_of, reduced, reduction_attrs, reduction_text
+from graphc.ops.reduction_text import reduction_text
+from graphc.ops.reductions import float_of, reduced, reduction_attrs
 from graphc.tensor_type import TensorType
 
 if TYPE_CHECKING:

@@ -66,9 +66,18 @@ def _equations(drawn: Graph | Joint, moment: Moment, lines: Sequence[Line], at: 
         words.append(text)
         rows.append(f'<p class="rule">{escape(text)}</p>')
     if not rows:
-        words, rows = ["nothing to send on"], ["<p>nothing to send on</p>"]
+        text = _without_formula(drawn, moment)
+        words, rows = [text], [f"<p>{escape(text)}</p>"]
     ids = dict.fromkeys(node_id(node) for node in (moment.step.node, *about(drawn, moment)))
     return Equations("; ".join(words), "".join(rows), tuple(ids), moment.step.backward)
+
+
+def _without_formula(drawn: Graph | Joint, moment: Moment) -> str:
+    """What a step does that has no formula."""
+    node, graph = moment.step.node, drawn.graph if isinstance(drawn, Joint) else drawn
+    if node.op.name == "item":
+        return f"the gradient of this result goes to {graph.operands(node)[0].op.name} as it is"
+    return "nothing to send on"
 
 
 def _results(moment: Moment, at: Evaluated) -> list[np.ndarray]:

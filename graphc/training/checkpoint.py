@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -64,9 +65,15 @@ def read_checkpoint(path: str | os.PathLike[str], mark: str) -> Progress:
 
 
 def npz_bytes(arrays: Mapping[str, Any]) -> bytes:
-    """Arrays as the content of a ``.npz`` file, the same bytes each time."""
+    """Arrays as the content of a ``.npz`` file, the same bytes each time.
+
+    That of `numpy.savez`, to which no array can be given that is called as one of its own arguments.
+    """
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asanyarray(array), allow_pickle=False)
     return buffer.getvalue()
 
 

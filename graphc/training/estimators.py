@@ -25,7 +25,7 @@ try:
     from sklearn.utils import check_random_state
     from sklearn.utils.metaestimators import available_if
     from sklearn.utils.multiclass import check_classification_targets
-    from sklearn.utils.validation import check_is_fitted, validate_data
+    from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 except ImportError as fault:
     raise GraphcError(
         Diagnostic(
@@ -40,6 +40,8 @@ Definition: TypeAlias = "str | os.PathLike[str] | Callable[..., Any] | Model"
 
 SAMPLE_WEIGHT = "sample_weight"
 """The input that scikit-learn has a name for: how much each example counts, 1 unless it is given."""
+
+WEIGHTS = f"{SAMPLE_WEIGHT}: Input[N]"
 
 HIDDEN = (32,)
 """The hidden layers of a network that nobody has described."""
@@ -58,9 +60,6 @@ class _GraphEstimator(BaseEstimator):  # type: ignore[misc]
 
     model_: Model
     params_: dict[str, Array]
-
-    # What `fit` takes by name is up to the model; of this alone pipelines and searches know.
-    __metadata_request__fit: Mapping[str, None] = {SAMPLE_WEIGHT: None}
 
     def __init__(
         self,
@@ -85,12 +84,11 @@ class _GraphEstimator(BaseEstimator):  # type: ignore[misc]
         self.patience = patience
         self.random_state = random_state
 
-    def _compile(self, default: Callable[[str], str], numbers: Mapping[str, int]) -> _Compiled:
+    def _compile(self, default: Callable[[str, bool], str], numbers: Mapping[str, int], weighted: bool) -> _Compiled:
         if self.model is not None and self.hidden is not None:
             raise ValueError(f"hidden is for the model that there is without one, found both, hidden={self.hidden!r}")
-        definition = (
-            default(_layers(HIDDEN if self.hidden is None else self.hidden)) if self.model is None else self.model
-        )
+        lines = [*([WEIGHTS] if weighted else []), _layers(HIDDEN if self.hidden is None else self.hidden)]
+        definition = default("\n".join(lines), weighted) if self.model is None else self.model
         if isinstance(definition, Model):
             if self.sizes:
                 raise ValueError(f"expected no sizes for a compiled model, found {self.sizes!r}")
@@ -102,11 +100,14 @@ class _GraphEstimator(BaseEstimator):  # type: ignore[misc]
             predicts = compile(definition, gradient=False, training=False, sizes=sizes)
         return _Compiled(predicts, definition, {"sizes": sizes})
 
-    def _learn(self, compiled: _Compiled, data: Mapping[str, Any]) -> None:
+    def _learn(self, compiled: _Compiled, data: Mapping[str, Any], sample_weight: Any) -> None:
         given = {name: value for name, value in data.items() if value is not None}
         declared = [str(node.attrs["name"]) for node in compiled.predicts.graph.inputs]
+        weights = None if sample_weight is None else _check_sample_weight(sample_weight, given["X"])
         if SAMPLE_WEIGHT in declared:
-            given.setdefault(SAMPLE_WEIGHT, np.ones(len(given["X"])))
+            given[SAMPLE_WEIGHT] = np.ones(len(given["X"])) if weights is None else self._scaled(weights)
+        elif weights is not None:
+            given = _repeated(given, weights)
         if unknown := [name for name in given if name not in declared]:
             listed = ", ".join(declared)
             raise TypeError(f"fit() got an unexpected keyword argument {unknown[0]!r}, the model takes {listed}")
@@ -126,6 +127,15 @@ class _GraphEstimator(BaseEstimator):  # type: ignore[misc]
         self.history_ = found.history
         self.loss_curve_ = [epoch.loss for epoch in found.history]
         self.n_iter_ = len(found.history)
+
+    def _scaled(self, weights: Array) -> Array:
+        """Weights as the loss takes them: the model's own is given them as they are, else their mean is 1."""
+        if self.model is not None:
+            return weights
+        if not weights.mean() > 0:
+            raise ValueError(f"expected weights with a positive mean for sample_weight, found {weights.mean()}")
+        scaled: Array = weights / weights.mean()
+        return scaled
 
     def _output(self, name: str, X: Any) -> Array:
         """An output of the model for some examples."""
@@ -204,17 +214,18 @@ class GraphClassifier(ClassifierMixin, _GraphEstimator):  # type: ignore[misc]
 
     classes_: Array
 
-    def fit(self, X: Any, y: Any, **inputs: Any) -> GraphClassifier:
-        """Learn from examples and their labels; other inputs of the model, such as weights, are given by name."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, **inputs: Any) -> GraphClassifier:
+        """Learn from examples, their labels and how much each counts; other inputs of the model are given by name."""
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         classes, labels = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(f"expected at least two classes in y, found one class, {classes[0]}")
-        compiled = self._compile(_classifier_text, {"features": X.shape[1], "classes": len(classes)})
+        sizes = {"features": X.shape[1], "classes": len(classes)}
+        compiled = self._compile(_classifier_text, sizes, sample_weight is not None)
         check_classifier(compiled.predicts, len(classes))
         declared = next(node.tensor for node in compiled.predicts.graph.inputs if node.attrs["name"] == "y")
-        self._learn(compiled, {"X": X, "y": labels.astype(declared.dtype), **inputs})
+        self._learn(compiled, {"X": X, "y": labels.astype(declared.dtype), **inputs}, sample_weight)
         self.classes_ = classes
         return self
 
@@ -278,12 +289,12 @@ class GraphRegressor(RegressorMixin, _GraphEstimator):  # type: ignore[misc]
     True
     """
 
-    def fit(self, X: Any, y: Any, **inputs: Any) -> GraphRegressor:
-        """Learn from examples and their numbers; other inputs of the model, such as weights, are given by name."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, **inputs: Any) -> GraphRegressor:
+        """Learn from examples, their numbers and how much each counts; other inputs of the model are given by name."""
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
-        compiled = self._compile(_regressor_text, {"features": X.shape[1]})
+        compiled = self._compile(_regressor_text, {"features": X.shape[1]}, sample_weight is not None)
         regression_output(compiled.predicts)
-        self._learn(compiled, {"X": X, "y": y, **inputs})
+        self._learn(compiled, {"X": X, "y": y, **inputs}, sample_weight)
         return self
 
     def predict(self, X: Any) -> Array:
@@ -292,24 +303,24 @@ class GraphRegressor(RegressorMixin, _GraphEstimator):  # type: ignore[misc]
         return self._output(regression_output(self.model_), X)
 
 
-def _classifier_text(layers: str) -> str:
+def _classifier_text(layers: str, weighted: bool) -> str:
     return f"""\
 X: Input[N, features]
 y: Input[N, int64]
 {layers}
 logits: Output = dense(h, classes)
-loss: Output = mean(cross_entropy(logits, y))
+loss: Output = mean({f"{SAMPLE_WEIGHT} * " if weighted else ""}cross_entropy(logits, y))
 probs: Output = softmax(logits)
 """
 
 
-def _regressor_text(layers: str) -> str:
+def _regressor_text(layers: str, weighted: bool) -> str:
     return f"""\
 X: Input[N, features]
 y: Input[N]
 {layers}
 prediction: Output = dense(h, 1)[:, 0]
-loss: Output = mse(prediction, y)
+loss: Output = {f"mean({SAMPLE_WEIGHT} * square(prediction - y))" if weighted else "mse(prediction, y)"}
 """
 
 
@@ -317,6 +328,15 @@ def _layers(hidden: object) -> str:
     if not isinstance(hidden, Sequence) or not all(isinstance(n, (int, np.integer)) and n > 0 for n in hidden):
         raise ValueError(f"expected a sequence of positive whole numbers for hidden, found {hidden!r}")
     return "\n".join(["h = X", *(f"h = relu(dense(h, {units}))" for units in hidden)])
+
+
+def _repeated(given: Mapping[str, Any], weights: Array) -> dict[str, Any]:
+    """Examples for a model that takes no weights: each as often as its weight says."""
+    counts = weights.astype(np.intp)
+    if (counts != weights).any() or (counts < 0).any() or {*given} != {"X", "y"}:
+        message = f"expected a model with an input `{WEIGHTS}`, which its loss uses, or whole numbers as weights"
+        raise ValueError(f"{message} of X and y alone, found neither")
+    return {name: np.repeat(array, counts, axis=0) for name, array in given.items()}
 
 
 def _sizes(definition: Definition, numbers: Mapping[str, int], given: Mapping[str, int]) -> dict[str, int]:

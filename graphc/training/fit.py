@@ -197,7 +197,7 @@ def fit(
     start = _start(fast, params, seed)
     kept, held_out = _split(dataset, holdout, seed)
     progress = Progress(start, {} if lbfgs else fast.init_state(start), (), start, 0)
-    scores = Scores(measured, dataset, held_out)
+    scores = Scores(measured, dataset, held_out, model.losses[0])
     steps = 1 if lbfgs or batch is None else -(-len(kept) // batch)
     tell = partial(_tell, watch_steps, epochs * steps)
     if lbfgs:
@@ -219,6 +219,8 @@ def fit(
                 write_checkpoint(checkpoint, mark, progress)
             if watch is not None:
                 watch(progress.history[-1])
+    # The trained model lives on; the memory of its steps is not needed any more.
+    vars(fast.module).get("_WORK", {}).clear()
     best = patience is not None
     found = progress.best if best else _result(model, progress.params, progress.state)
     epoch = progress.best_epoch if best else len(progress.history)
@@ -234,9 +236,10 @@ def _check(
         raise ValueError(f"expected a batch of at least 1 example, found {batch!r}")
     if not _is_share(holdout):
         raise ValueError(f"expected a share of at least 0 and below 1 to hold out, found {holdout!r}")
-    if patience is not None and not (_is_whole(patience, 1) and holdout):
-        message = "expected a patience of at least 1 epoch and a share to hold out, which it is about, found"
-        raise ValueError(f"{message} {patience!r} and {holdout!r}")
+    if patience is not None and not _is_whole(patience, 1):
+        raise ValueError(f"expected a patience of at least 1 epoch, found {patience!r}")
+    if patience is not None and not holdout:
+        raise ValueError(f"expected a share to hold out, whose loss is what patience watches, found {holdout!r}")
     if not _is_whole(seed, 0):
         raise ValueError(f"expected a whole number of at least 0 for the seed, found {seed!r}")
     if no_checkpoint:
@@ -263,7 +266,7 @@ def _models(source: Any, optimizer: str | Optimizer | None, options: Mapping[str
     with warnings.catch_warnings():
         # Of a seed, for instance, that only training needs; all else has been said.
         warnings.simplefilter("ignore", GraphcWarning)
-        return trained, compile(source, **{**options, "training": False})
+        return trained, compile(source, **{**options, "training": False, "gradient": False})
 
 
 def _start(model: Model, params: Params | None, seed: int) -> dict[str, Any]:

@@ -27,10 +27,12 @@ class Scores:
     dataset : Dataset
     rows : array of int
         The examples; none to measure nothing.
+    loss : str
+        The output that is the loss.
     """
 
-    def __init__(self, model: Model, dataset: Dataset, rows: NDArray[Any]) -> None:
-        self.model, self.dataset, self.classes = model, dataset, classified(model)
+    def __init__(self, model: Model, dataset: Dataset, rows: NDArray[Any], loss: str) -> None:
+        self.model, self.dataset, self.loss, self.classes = model, dataset, loss, classified(model)
         # Parts that differ by one example at most: none is so small that a model cannot take it.
         self.parts = np.array_split(rows, -(-len(rows) // PART)) if len(rows) else []
 
@@ -45,8 +47,8 @@ class Scores:
     def _of_part(self, params: Params, rows: NDArray[Any]) -> tuple[float, float]:
         inputs = self.dataset.inputs(rows)
         found = self.model(params, **inputs)
-        outputs = found if isinstance(found, dict) else {self.model.losses[0]: found}
-        loss = float(outputs[self.model.losses[0]])
+        outputs = found if isinstance(found, dict) else {self.loss: found}
+        loss = float(outputs[self.loss])
         if self.classes is None:
             return loss, nan
         label, output = self.classes

@@ -18,15 +18,8 @@ from graphc.backends.regions import OPTIMIZE, Region, schedule
 from graphc.cli import main
 from graphc.errors import GraphcError
 from graphc.provenance import Options, Provenance, read_provenance
+from tests.benchmarks.cases.elementwise import CHAIN
 
-CHAIN = """
-x: Input[N]
-y: Input[N]
-z: Input[N]
-u = tanh(x * y + z)
-v = exp(-square(u)) * x
-loss: Output = mean(log1p(square(v)) + u * z)
-"""
 ROWS = """
 x: Input[N, 3]
 b: Input[3]

@@ -54,3 +54,18 @@ def test_what_is_written_is_read_as_it_was() -> None:
 )
 def test_it_is_what_unparse_writes(text: str) -> None:
     assert expression_text(parsed(text)) == text.replace("1e+309", "1e309")
+
+
+@pytest.mark.parametrize("rest", [0.9, 0.99, 0.999, 0.7, 0.1, 0.9999, 0.00012])
+def test_what_a_share_leaves_of_one_is_written_so_where_its_digits_are_many(rest: float) -> None:
+    value = 1 - rest
+    text = expression_text(ast.Constant(value))
+    assert text == (f"1.0 - {rest}" if len(repr(value)) > 16 else repr(value))
+    assert eval(text) == value
+    negative = ast.UnaryOp(ast.USub(), ast.BinOp(ast.Constant(value), ast.Pow(), ast.Constant(value)))
+    assert eval(expression_text(negative)) == -(value**value)
+
+
+@pytest.mark.parametrize("value", [0.3333333333333333, 1.4285714285714286, 0.9999999999999999, 5e-324, 1 - 1e-7 / 3])
+def test_other_numbers_are_written_as_they_are(value: float) -> None:
+    assert expression_text(ast.Constant(value)) == repr(value)

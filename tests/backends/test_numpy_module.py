@@ -199,6 +199,15 @@ loss: Output = h + sum(where(positive, range, 0.5)) + sum(ValueError[reversed + 
     assert module_of(text).value_and_grad(*given) == module_of(plain).value_and_grad(*given)
 
 
+def test_gradients_are_numbered_as_the_values_that_they_are_of() -> None:
+    layers = "".join("X = tanh(X @ W)\n" for _ in range(3))
+    model = graphc.compile(f"X: Input[N, 3]\nW: Param[3, 3]\nX = X / 2\n{layers}loss: Output = sum(X)")
+    lines = [line.strip() for line in model.source_text.split("def value_and_grad")[1].split("\n")]
+    assert "X_4 = np.tanh(X_3 @ W)" in lines
+    assert "mul_1 = d_X_4 * (1.0 - X_4 * X_4)" in lines
+    assert "d_X_3 = mul_1 @ transpose_1" in lines
+
+
 def test_keywords_and_unicode_are_names() -> None:
     def model(b: Builder) -> dict[str, Any]:
         x, y, w = b.input("lambda", F64), b.input("größe", F64), b.param("class", F64)

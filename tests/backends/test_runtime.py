@@ -125,3 +125,63 @@ def test_functions_name_only_numpy_and_each_other() -> None:
         if inspect.isfunction(function) and name.startswith("_"):
             taken = set(function.__code__.co_names) & set(vars(runtime))
             assert taken <= allowed, name
+
+
+_SHAPES = [
+    (0, 3),
+    (3, 0),
+    (1, 5),
+    (5, 1),
+    (3, 12),
+    (70, 12),
+    (70, 13),
+    (2, 700),
+    (70, 700),
+    (2, 0, 3),
+    (4, 50, 7),
+    (9,),
+]
+
+
+@pytest.mark.parametrize("shape", _SHAPES, ids=str)
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums_and_extrema_are_numpys(shape: tuple[int, ...], keepdims: bool, dtype: str) -> None:
+    x = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    for axis in range(len(shape)):
+        views = (x, x[::-1], np.asfortranarray(x), np.broadcast_to(x[:1], shape))
+        for given in views:
+            total = runtime._sum(given, axis, keepdims)
+            expected = given.sum(axis=axis, keepdims=keepdims)
+            assert total.dtype == dtype and total.shape == expected.shape
+            bound = np.finfo(dtype).eps * shape[axis] * np.abs(given).sum(axis=axis, keepdims=keepdims)
+            assert (np.abs(total - expected) <= bound).all()
+            if shape[axis]:
+                for ufunc in (np.maximum, np.minimum):
+                    found = runtime._extremum(ufunc, given, axis, keepdims)
+                    assert np.array_equal(found, ufunc.reduce(given, axis=axis, keepdims=keepdims))
+                    assert found.dtype == dtype
+
+
+@pytest.mark.parametrize("length", [3, 20])
+def test_sums_and_extrema_of_what_is_not_finite(length: int) -> None:
+    x = np.ones((100, length))
+    x[3, 1], x[5, :2], x[6, 2] = np.inf, (np.inf, -np.inf), np.nan
+    for axis in (0, 1):
+        with np.errstate(invalid="ignore"):
+            assert np.array_equal(runtime._sum(x, axis), x.sum(axis=axis), equal_nan=True)
+        assert np.array_equal(runtime._extremum(np.maximum, x, axis), x.max(axis=axis), equal_nan=True)
+
+
+def test_a_sum_over_rows_into_an_array() -> None:
+    x, out = np.arange(12.0).reshape(4, 3), np.empty(3)
+    assert runtime._sum(x, axis=0, out=out) is out and out.tolist() == [18.0, 22.0, 26.0]
+    out = np.empty(100)
+    x = np.ones((100, 3))
+    assert runtime._sum(x, axis=1, out=out) is out and (out == 3.0).all()
+
+
+def test_labels_are_reduced_as_integers() -> None:
+    x = np.arange(300).reshape(100, 3)
+    found = runtime._extremum(np.minimum, x, 1)
+    assert found.dtype == x.dtype and found.tolist() == [*range(0, 300, 3)]

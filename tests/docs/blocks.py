@@ -75,9 +75,9 @@ def links(markdown: str) -> list[str]:
     return [match["target"] for match in _LINK.finditer(prose)]
 
 
-def anchors(markdown: str) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ +(.*)$", _FENCE.sub("", markdown), re.MULTILINE)
+def anchors(markdown: str, level: str = "#+") -> set[str]:
+    """The anchors of a page's headings, or of those of a level, as GitHub makes them."""
+    headings = re.findall(rf"^{level} +(.*)$", _FENCE.sub("", markdown), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 

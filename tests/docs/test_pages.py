@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ NOT_RUN = {
         "python3 -m venv .venv && .venv/bin/pip install '.[test]' && "
         '.venv/bin/python -m pytest -n auto -m "not slow"\n',
     ),
-    "docs/plots.md": ('pip install "matplotlib>=3.8"\n',),
+    "docs/plots.md": ("pip install '.[plot]'\n",),
     "docs/errors.md": (
         "pip install 'pygraphviz>=2.0' && graphc draw digits.gc -o digits.svg\n",
         "pip install 'pygments>=2.17' && graphc report digits.gc -o digits.html\n",
@@ -35,7 +36,7 @@ NOT_RUN = {
         'chromium --headless --hide-scrollbars --window-size=1280,800 --screenshot=report_figure2.png "file://$PWD/figure2.html#step=11"\n'
         'chromium --headless --hide-scrollbars --window-size=1280,1080 --screenshot=report_network.png "file://$PWD/network.html#step=16"\n',
     ),
-    "docs/report.md": ("pip install 'graphc[report]'\n",),
+    "docs/report.md": ("pip install '.[report]'\n",),
 }
 # Text that no block prints: what a command says where something is not installed.
 PLAIN = {"docs/errors.md": 3}
@@ -86,6 +87,18 @@ def test_links_have_targets(path: Path) -> None:
         target = path.parent / file if file else path
         assert target.exists(), link
         assert not anchor or anchor in anchors(_read(target)), link
+
+
+def test_every_page_is_linked_from_another() -> None:
+    linked = {(path.parent / link.partition("#")[0]).resolve() for path in PAGES for link in links(_read(path))}
+    assert [_name(path) for path in PAGES if path.resolve() not in linked] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=_name)
+def test_a_table_of_contents_is_complete(path: Path) -> None:
+    text = _read(path)
+    listed = set(re.findall(r"^\* \[[^]]+\]\(#([^)]+)\)", text, re.MULTILINE))
+    assert not listed or anchors(text, "##") <= listed
 
 
 @pytest.mark.parametrize("path", GALLERY, ids=_name)

@@ -53,7 +53,14 @@ def test_lists_of_lists_are_never_walked() -> None:
 
 
 def test_many_errors_are_cut_off() -> None:
-    assert len(errors("a = b\n" * 50_000)) == 50
+    found = errors("a = b\n" * 50_000)
+    assert len(found) == 21
+    assert found[-2:] == [
+        "m.gc:20:5 GC101 unknown name b",
+        "m.gc:21:5 GC401 found more than 20 errors, those from here on are not listed",
+    ]
+    assert len(errors("a = b\n" * 20)) == 20
+    assert len(errors("def f(x):\n    return x\n" + "    x.real = 1\n" * 50)) == 21
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import graphc as gx
@@ -47,6 +48,10 @@ REFUSED = {
     model("c + x, None", "scan(step, 0.0, a, checkpoint=-1)"): "4:8 GC103",
     model("c + x, None", "scan(step, 0.0, a, checkpoint=True)", "a: Input[T]\n"): "4:8 GC106",
     model("dropout(c, 0.5, seed=1), None", "scan(step, 0.0, a)"): "3:12 GC207",
+    model("dropout(c, 0.5, seed=s), None", "scan(step, 0.0, a)", "a: Input[3]; s: Input[int64]\n"): "3:12 GC207",
+    model("dropout(c, 0.5, seed=s * s + 1) + x, None", "scan(step, 0.0, a)", "a: Input[3]; s: Input[int64]\n"): (
+        "3:12 GC207"
+    ),
     model("scan(step, c, a)[0], None", "scan(step, 0.0, a)"): "3:12 GC401",
 }
 
@@ -139,3 +144,52 @@ def test_what_escapes_from_a_step_is_refused() -> None:
     (found,) = caught.value.diagnostics
     assert (found.code, found.span is not None) == ("GC106", True)
     assert "inside the step of a scan" in found.message
+
+
+DRAWS = """\
+x: Input[T, 3]
+w: Param[3] = ones()
+seed: Input[int64]
+def step(c, inputs):
+    h, n = c
+    row, k = inputs
+    h = tanh(dropout(h * w, 0.3, seed + {}) + row)
+    return (h, n + 1), h
+_, hs = scan(step, (broadcast_to(0.0, 3), seed * 0), (x, arange(T)), checkpoint={})
+loss: Output = sum(hs ** 2)
+"""
+
+
+@pytest.mark.parametrize("checkpoint", ["False", "2"])
+@pytest.mark.parametrize("counter", ["n", "k"])
+@pytest.mark.parametrize("optimize", ["readable", "speed"])
+def test_a_step_draws_by_a_seed_that_changes(counter: str, checkpoint: str, optimize: Any) -> None:
+    found = gx.compile(DRAWS.format(counter, checkpoint), optimize=optimize)
+    params, x = {"w": np.array([0.3, -0.4, 0.5])}, np.random.default_rng(0).normal(size=(7, 3))
+    h, loss = np.zeros(3), 0.0
+    for n, row in enumerate(x):
+        kept = np.random.default_rng((5 + n, 0)).random(3) >= 0.3
+        h = np.tanh(np.where(kept, h * params["w"] / 0.7, 0) + row)
+        loss += np.sum(h**2)
+    np.testing.assert_allclose(found.value_and_grad(params, x=x, seed=5)[0], loss, rtol=1e-12)
+    assert found.check_grad(params, x=x, seed=5).ok
+
+
+NESTED = """\
+seed: Input[int64]
+def inner(n, _):
+    return n + 1, random_uniform(seed + n, 3)
+def outer(k, _):
+    {}, drawn = scan(inner, {}, arange(4))
+    return {}, drawn
+_, drawn = scan(outer, seed * 0, arange(5))
+f: Output = sum(drawn, axis=(1, 2))
+"""
+
+
+def test_the_draws_of_a_scan_in_a_step_change_with_that_step() -> None:
+    (found,) = errors(NESTED.format("_", "seed * 0", "k"))
+    assert found == (
+        "m.gc:5:16 GC207 expected a seed for random_uniform that changes from step to step, found one that does not"
+    )
+    assert len(set(gx.compile(NESTED.format("n", "k", "n"), gradient=False)(seed=1))) == 5

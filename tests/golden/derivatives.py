@@ -267,10 +267,10 @@ def hessian(params, t, y):
     mul_1 = one_hot_1[:, 0][:, None] * t * r_dot
     r_dot_2 = one_hot_1[:, 1][:, None] - mul_1 * scale
     mul_2 = r_dot_2 * r_dot
-    d_scale_dot_2 = np.sum(mul_2 - mul_1 * r, axis=1)
+    d_scale_dot_2 = _sum(mul_2 - mul_1 * r, axis=1)
     neg_1 = -((mul_2 * scale - mul_1 * (r * scale)) @ t)
     # derivative of rate: Param[2] = zeros()  [<model>:6]
-    d_rate_dot_2 = np.stack([neg_1, r_dot_2.sum(axis=1)], axis=1)
+    d_rate_dot_2 = np.stack([neg_1, _sum(r_dot_2, axis=1)], axis=1)
     hessian_rate_rate = d_rate_dot_2.T
     return {
         "scale": {"scale": d_scale_dot, "rate": d_scale_dot_2},
@@ -307,10 +307,10 @@ def value_grad_hessian(params, t, y):
     mul_2 = one_hot_1[:, 0][:, None] * t * r_dot
     r_dot_2 = one_hot_1[:, 1][:, None] - mul_2 * scale
     mul_3 = r_dot_2 * r_dot
-    d_scale_dot_2 = np.sum(mul_3 - mul_2 * r, axis=1)
+    d_scale_dot_2 = _sum(mul_3 - mul_2 * r, axis=1)
     neg_1 = -((mul_3 * scale - mul_2 * mul_1) @ t)
     # derivative of rate: Param[2] = zeros()  [<model>:6]
-    d_rate_dot_2 = np.stack([neg_1, r_dot_2.sum(axis=1)], axis=1)
+    d_rate_dot_2 = np.stack([neg_1, _sum(r_dot_2, axis=1)], axis=1)
     hessian_rate_rate = d_rate_dot_2.T
     return (
         loss,
@@ -472,20 +472,25 @@ def _checked_with_params(function, params, /, **inputs):
 def _layout(function, *given):
     """What decides whether dicts of arrays fit: names, classes, dtypes and shapes; None if they hold anything else."""
     layout = [function]
-    for group in given:
-        if type(group) is not dict:
-            return None
-        layout.append(len(group))
-        for name, array in group.items():
-            if not isinstance(array, (np.ndarray, np.generic)):
+    try:
+        for group in given:
+            if type(group) is not dict:
                 return None
-            layout += name, type(array), array.dtype, array.shape
+            layout += group
+            for array in group.values():
+                layout += type(array), array.dtype, array.shape
+    except AttributeError:
+        return None
     return tuple(layout)
 
 
 def _passed(layout, inputs):
     """Whether arrays of this layout fitted before, as they were: then nothing but labels can be wrong."""
-    limits = _PASSED.get(layout)
+    try:
+        limits = _PASSED.get(layout)
+    except TypeError:
+        # Of something that is like an array, but has a list for its shape.
+        return False
     for name, below, place in limits or ():
         _in_range(layout[0], name, inputs[name], below, place)
     return limits is not None
@@ -613,6 +618,20 @@ def _shaped(function, name, value, shape, dtype):
 def _array(data, dtype, shape):
     """Saved values: little-endian bytes in C order."""
     return np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).astype(dtype).reshape(shape)
+
+
+def _sum(x, axis, keepdims=False, out=None):
+    """x.sum(axis) of floats; over rows and along short ones as a product with ones, in a fraction of NumPy's time."""
+    if axis == 0 and x.ndim == 2:
+        ones = np.empty((1, len(x)) if keepdims else len(x), x.dtype)
+        ones.fill(1.0)
+        return np.dot(ones, x, out=out)
+    if axis != x.ndim - 1 or out is not None or x.shape[-1] > 512 or x.size <= 32 * x.shape[-1]:
+        return np.add.reduce(x, axis=axis, keepdims=keepdims, out=out)
+    ones = np.empty(x.shape[-1], x.dtype)
+    ones.fill(1.0)
+    total = np.dot(x, ones) if x.ndim == 2 else np.dot(x.reshape(-1, len(ones)), ones).reshape(x.shape[:-1])
+    return total[..., None] if keepdims else total
 
 
 def _parts(theta, shapes):

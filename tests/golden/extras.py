@@ -11,6 +11,7 @@ Floats are computed in the widest type among the arrays given, float32 or float6
 lists and integers adapt. Nothing given is changed, nothing returned shares its memory.
 """
 
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -165,6 +166,12 @@ _PARAMS = {
 _PASSED = {}
 
 
+if sys.platform == "linux":
+    # The C library returns freed arrays to the system, and every call pays for new pages,
+    # until as much as this has been freed at once; from then on it keeps them.
+    np.empty(2**25 - 2**14, np.uint8)
+
+
 def _checked_with_params(function, params, /, **inputs):
     """The parameters, then the inputs, as arrays: all floats in one type; what does not fit is one clear error."""
     layout = _layout(function, params, inputs)
@@ -183,20 +190,25 @@ def _checked_with_params(function, params, /, **inputs):
 def _layout(function, *given):
     """What decides whether dicts of arrays fit: names, classes, dtypes and shapes; None if they hold anything else."""
     layout = [function]
-    for group in given:
-        if type(group) is not dict:
-            return None
-        layout.append(len(group))
-        for name, array in group.items():
-            if not isinstance(array, (np.ndarray, np.generic)):
+    try:
+        for group in given:
+            if type(group) is not dict:
                 return None
-            layout += name, type(array), array.dtype, array.shape
+            layout += group
+            for array in group.values():
+                layout += type(array), array.dtype, array.shape
+    except AttributeError:
+        return None
     return tuple(layout)
 
 
 def _passed(layout, inputs):
     """Whether arrays of this layout fitted before, as they were: then nothing but labels can be wrong."""
-    limits = _PASSED.get(layout)
+    try:
+        limits = _PASSED.get(layout)
+    except TypeError:
+        # Of something that is like an array, but has a list for its shape.
+        return False
     for name, below, place in limits or ():
         _in_range(layout[0], name, inputs[name], below, place)
     return limits is not None
@@ -312,9 +324,34 @@ def _shaped(function, name, value, shape, dtype):
     return array.astype(dtype, copy=False)[()]
 
 
+def _sum(x, axis, keepdims=False, out=None):
+    """x.sum(axis) of floats; over rows and along short ones as a product with ones, in a fraction of NumPy's time."""
+    if axis == 0 and x.ndim == 2:
+        ones = np.empty((1, len(x)) if keepdims else len(x), x.dtype)
+        ones.fill(1.0)
+        return np.dot(ones, x, out=out)
+    if axis != x.ndim - 1 or out is not None or x.shape[-1] > 512 or x.size <= 32 * x.shape[-1]:
+        return np.add.reduce(x, axis=axis, keepdims=keepdims, out=out)
+    ones = np.empty(x.shape[-1], x.dtype)
+    ones.fill(1.0)
+    total = np.dot(x, ones) if x.ndim == 2 else np.dot(x.reshape(-1, len(ones)), ones).reshape(x.shape[:-1])
+    return total[..., None] if keepdims else total
+
+
+def _extremum(ufunc, x, axis, keepdims=False, initial=None):
+    """The maximum or minimum along an axis; along many short rows in a fraction of NumPy's time."""
+    if axis != x.ndim - 1 or x.size <= 32 * x.shape[-1]:
+        return ufunc.reduce(x, axis=axis, keepdims=keepdims, initial=initial)
+    n = x.shape[-1]
+    rows = x if x.ndim == 2 else x.reshape(-1, n)
+    found = ufunc.reduce(rows.T.copy()) if n <= 12 else ufunc.reduceat(rows.ravel(), np.arange(0, x.size, n))
+    found = found if x.ndim == 2 else found.reshape(x.shape[:-1])
+    return found[..., None] if keepdims else found
+
+
 def _shifted(x, axis):
     """``(x - m, m)`` with m the maximum along the axis where that is finite, else 0: exp(x - m) never overflows."""
-    largest = x.max(axis=axis, keepdims=True, initial=-np.inf)
+    largest = _extremum(np.maximum, x, axis, keepdims=True, initial=-np.inf)
     # Finite squares add up to what is finite, if it does not overflow; this is the cheapest way to be sure.
     if not np.vdot(largest, largest) < np.inf:
         largest = np.where(np.isfinite(largest), largest, 0.0)
@@ -325,14 +362,14 @@ def _softmax(x, axis):
     """exp(x) / sum(exp(x)) along an axis; the maximum is taken out, so nothing overflows."""
     result = _shifted(x, axis)[0]
     np.exp(result, out=result)
-    result /= result.sum(axis=axis, keepdims=True)
+    result /= _sum(result, axis, keepdims=True)
     return result
 
 
 def _log_softmax(x, axis):
     """log(softmax(x)) along an axis, exact where softmax underflows."""
     result = _shifted(x, axis)[0]
-    result -= np.log(np.exp(result).sum(axis=axis, keepdims=True))
+    result -= np.log(_sum(np.exp(result), axis, keepdims=True))
     return result
 
 

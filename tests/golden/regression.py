@@ -8,6 +8,7 @@ Floats are computed in the widest type among the arrays given, float32 or float6
 lists and integers adapt. Nothing given is changed, nothing returned shares its memory.
 """
 
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -98,6 +99,12 @@ _PARAMS = {
 _PASSED = {}
 
 
+if sys.platform == "linux":
+    # The C library returns freed arrays to the system, and every call pays for new pages,
+    # until as much as this has been freed at once; from then on it keeps them.
+    np.empty(2**25 - 2**14, np.uint8)
+
+
 def _checked_with_params(function, params, /, **inputs):
     """The parameters, then the inputs, as arrays: all floats in one type; what does not fit is one clear error."""
     layout = _layout(function, params, inputs)
@@ -116,20 +123,25 @@ def _checked_with_params(function, params, /, **inputs):
 def _layout(function, *given):
     """What decides whether dicts of arrays fit: names, classes, dtypes and shapes; None if they hold anything else."""
     layout = [function]
-    for group in given:
-        if type(group) is not dict:
-            return None
-        layout.append(len(group))
-        for name, array in group.items():
-            if not isinstance(array, (np.ndarray, np.generic)):
+    try:
+        for group in given:
+            if type(group) is not dict:
                 return None
-            layout += name, type(array), array.dtype, array.shape
+            layout += group
+            for array in group.values():
+                layout += type(array), array.dtype, array.shape
+    except AttributeError:
+        return None
     return tuple(layout)
 
 
 def _passed(layout, inputs):
     """Whether arrays of this layout fitted before, as they were: then nothing but labels can be wrong."""
-    limits = _PASSED.get(layout)
+    try:
+        limits = _PASSED.get(layout)
+    except TypeError:
+        # Of something that is like an array, but has a list for its shape.
+        return False
     for name, below, place in limits or ():
         _in_range(layout[0], name, inputs[name], below, place)
     return limits is not None

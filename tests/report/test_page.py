@@ -224,3 +224,11 @@ def test_the_command_says_what_is_wrong_with_values(values: str, message: str) -
     done = CliRunner().invoke(main, ["report", "-e", FIGURE, "--at", values])
     assert done.exit_code == 2
     assert message in done.stderr
+
+
+def test_the_gradient_of_one_of_several_results_is_said_to_go_on() -> None:
+    step = "def step(h, x):\n    return a * h + x, h\n"
+    text = f"x: Input[T]\na: Param\n{step}h, hs = scan(step, 0.0, x)\nloss: Output = h * h\n"
+    html = graphc.compile(text).show().html
+    assert "the gradient of this result goes to scan as it is" in html
+    assert "nothing to send on" not in html

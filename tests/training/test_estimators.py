@@ -18,6 +18,7 @@ pytest.importorskip("sklearn")
 import sklearn
 from sklearn.base import clone
 from sklearn.datasets import load_iris
+from sklearn.ensemble import AdaBoostClassifier, BaggingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -26,6 +27,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import graphc as gx
 from graphc.errors import GraphcError
+from tests.training.models import LINE, LOGISTIC
 
 # The checks fit a hundred times; they also pass with 200 epochs, which is what there is unless told.
 QUICK = {"epochs": 40, "optimizer": "adam(lr=0.01)"}
@@ -35,23 +37,6 @@ y: Input[N, int64]
 logits: Output = dense(X, classes)
 loss: Output = mean(cross_entropy(logits, y)) + 0.01 * l2(logits) / features
 probs: Output = softmax(logits)
-"""
-LINE = """\
-X: Input[N, features]
-y: Input[N]
-w: Param[features] = zeros()
-b: Param = 0
-prediction: Output = X @ w + b
-loss: Output = mse(prediction, y)
-"""
-LOGISTIC = """\
-X: Input[N, features]
-y: Input[N]
-w: Param[features] = zeros()
-b: Param = 0
-logits: Output = X @ w + b
-loss: Output = mean(binary_cross_entropy_with_logits(logits, y))
-probs: Output = sigmoid(logits)
 """
 IRIS, KIND = load_iris(return_X_y=True)
 NAMES = np.array(["setosa", "versicolor", "virginica"])[KIND]
@@ -223,12 +208,45 @@ def test_weights_are_an_input() -> None:
     np.testing.assert_array_equal(ones.params_["w"], without.params_["w"])
 
 
+def test_the_network_there_is_without_a_model_takes_weights() -> None:
+    weights, options = RNG.integers(0, 3, 150), {"batch": None, "hidden": (5,), **QUICK}
+    for y, kind in ((NAMES, gx.GraphClassifier), (IRIS[:, 0], gx.GraphRegressor)):
+        one, scaled, without = (
+            kind(random_state=0, **options).fit(IRIS, y, sample_weight=given) for given in (weights, weights / 7, None)
+        )
+        repeated = kind(random_state=0, **options).fit(np.repeat(IRIS, weights, axis=0), np.repeat(y, weights))
+        for other, same in ((scaled, True), (repeated, True), (without, False)):
+            near = np.allclose(one.params_["dense_W"], other.params_["dense_W"], rtol=1e-6, atol=1e-9)
+            assert near == same
+        with pytest.raises(ValueError, match=r"expected weights with a positive mean for sample_weight, found -1\.0"):
+            one.fit(IRIS, y, sample_weight=-np.ones(150))
+        with pytest.raises(ValueError, match="weight"):
+            one.fit(IRIS, y, sample_weight=np.zeros(150))
+
+
+def test_of_a_model_without_weights_whole_ones_repeat_examples() -> None:
+    y, weights = RNG.normal(size=150), RNG.integers(0, 3, 150)
+    one = gx.GraphRegressor(LINE, optimizer="lbfgs").fit(IRIS, y, sample_weight=weights.astype(float))
+    other = gx.GraphRegressor(LINE, optimizer="lbfgs").fit(np.repeat(IRIS, weights, axis=0), np.repeat(y, weights))
+    np.testing.assert_array_equal(one.params_["w"], other.params_["w"])
+    for wrong in (weights + 0.5, -weights):
+        with pytest.raises(ValueError, match="expected a model with an input `sample_weight: Input"):
+            gx.GraphRegressor(LINE).fit(IRIS, y, sample_weight=wrong)
+
+
+def test_ensembles_weight_their_members() -> None:
+    member = quick(hidden=(), epochs=20, optimizer="adam(lr=0.1)")
+    bagged = quick(SOFTMAX, optimizer="lbfgs")
+    assert AdaBoostClassifier(member, n_estimators=3, random_state=0).fit(IRIS, NAMES).score(IRIS, NAMES) > 0.9
+    assert BaggingClassifier(bagged, n_estimators=2, random_state=0).fit(IRIS, NAMES).score(IRIS, NAMES) > 0.8
+
+
 def test_weights_are_passed_on_when_they_are_requested() -> None:
     y, model = IRIS @ [1.0, 2.0, -1.0, 0.0], gx.GraphRegressor(WEIGHTED, epochs=3, optimizer="lbfgs")
     weights = np.where(np.arange(len(y)) % 2, 1.0, np.nan)
     with sklearn.config_context(enable_metadata_routing=True):
         model.set_fit_request(sample_weight=True)
-        with pytest.raises(GraphcError, match="expected finite numbers for sample_weight, found nan"):
+        with pytest.raises(ValueError, match="Input sample_weight contains NaN"):
             cross_val_score(model, IRIS, y, params={"sample_weight": weights}, error_score="raise")
 
 

@@ -42,6 +42,12 @@ def same(one: Fit, other: Fit) -> bool:
     return params and repr(one.history) == repr(other.history)
 
 
+def test_what_only_measures_needs_no_gradient() -> None:
+    text = "X: Input[N, 2]\nw: Param[2] = zeros()\nloss: Output = mean((X @ w - 1) ** 2) if training else mean(X)\n"
+    found = graphc.fit(text, {"X": np.full((10, 2), 3.0)}, epochs=1, holdout=0.5)
+    assert found.history[0].holdout_loss == 3
+
+
 @pytest.mark.parametrize("batch", [1, 7, 60, 1000, None])
 def test_a_line_is_found_whatever_the_batches(batch: int | None) -> None:
     found = graphc.fit(LINE, {"X": X, "y": Y}, epochs=300, batch=batch, optimizer="gradient_descent(lr=0.05)")
@@ -233,6 +239,18 @@ def test_a_checkpoint_holds_what_was_put_in(tmp_path: Path) -> None:
     progress = checkpoint.read_checkpoint(tmp_path / "c.npz", mark)
     assert repr(progress.history) == repr(found.history)
     np.testing.assert_array_equal(progress.params["w"], found.params["w"])
+
+
+def test_files_of_arrays_are_those_of_numpy_whatever_the_names(tmp_path: Path) -> None:
+    data: dict[str, Any] = {"w": X.T, "b": 2.0, "n/of": np.arange(3, dtype=np.int32), "none": np.zeros((0, 2))}
+    np.savez(tmp_path / "c.npz", **data)
+    assert checkpoint.npz_bytes(data) == (tmp_path / "c.npz").read_bytes()
+    names = ("file", "allow_pickle", "self")
+    (tmp_path / "d.npz").write_bytes(checkpoint.npz_bytes({name: np.ones(2) for name in names}))
+    with np.load(tmp_path / "d.npz") as arrays:
+        assert sorted(arrays) == sorted(names)
+    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
+        checkpoint.npz_bytes({"x": np.array([{}], dtype=object)})
 
 
 def test_divergence_names_the_first_node_and_the_step() -> None:
@@ -483,3 +501,9 @@ def test_parameters_to_begin_with_are_those_of_the_model() -> None:
     with pytest.raises(TypeError, match="expected a dict of arrays for params, found a int"):
         graphc.fit(text, {"X": np.eye(3)}, epochs=1, params=3)  # type: ignore[arg-type]
     assert graphc.fit(text, {"X": np.eye(3)}, epochs=1, params={"w": w, "b": 0.0}).params.keys() == {"w", "b"}
+
+
+def test_the_memory_of_steps_is_not_kept() -> None:
+    text = "X: Input[N, 2]\ny: Input[N]\nloss: Output = mse(dense(tanh(dense(X, 40)), 1)[:, 0], y)"
+    found = graphc.fit(text, {"X": np.ones((500, 2)), "y": np.ones(500)}, batch=None, epochs=1)
+    assert found.model.for_speed.module._WORK == {}  # type: ignore[attr-defined]

@@ -36,7 +36,7 @@ def read(folder: Path, columns: dict[str, Any], **options: Any) -> Dataset:
         {},
         {"X0": [1, 3], "X1": pa.array([2, 4], pa.float32()), "y": [0.0, 1.0]},
         {"X0": [decimal.Decimal("1.0"), decimal.Decimal("3.0")], "y": [False, True]},
-        {"X0": ["1", " 3e0 "], "X1": pa.array([2, 4], pa.float16()), "y": ["0", "1"]},
+        {"X0": ["1", " 3e0 "], "X1": pa.array(np.array([2, 4], np.float16)), "y": ["0", "1"]},
         {"y": pa.array([0, 1], pa.uint8()), "other": [[1], [2]]},
     ],
 )

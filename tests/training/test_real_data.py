@@ -21,16 +21,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
 import graphc as gx
+from tests.training.models import LINE, LOGISTIC
 
 # The penalties of LogisticRegression and Ridge: what they minimise is this loss, offsets are free.
-LOGISTIC = """\
-X: Input[N, features]
-y: Input[N]
-w: Param[features] = zeros()
-b: Param = 0
-logits: Output = X @ w + b
-loss: Output = sum(binary_cross_entropy_with_logits(logits, y)) + 0.5 * l2(w)
-"""
+TWO_CLASSES = LOGISTIC.replace("loss: Output = mean(", "loss: Output = 0.5 * l2(w) + sum(")
 SOFTMAX = """\
 X: Input[N, features]
 y: Input[N, int64]
@@ -38,14 +32,6 @@ W: Param[features, classes] = zeros()
 b: Param[classes] = zeros()
 logits: Output = X @ W + b
 loss: Output = sum(cross_entropy(logits, y)) + 0.5 * l2(W)
-"""
-LINE = """\
-X: Input[N, features]
-y: Input[N]
-w: Param[features] = zeros()
-b: Param = 0
-prediction: Output = X @ w + b
-loss: Output = mse(prediction, y)
 """
 RIDGE = LINE.replace("mse(prediction, y)", "sum((prediction - y) ** 2) + l2(w)")
 NETWORK = """\
@@ -70,7 +56,7 @@ def data(load: Callable[..., Any]) -> tuple[Any, Any]:
 def test_logistic_regression_has_the_coefficients_of_scikit_learn() -> None:
     X, y = data(load_breast_cancer)
     theirs = LogisticRegression(tol=1e-10, max_iter=10_000).fit(X, y)
-    ours = gx.GraphClassifier(LOGISTIC, **LBFGS).fit(X, y)
+    ours = gx.GraphClassifier(TWO_CLASSES, **LBFGS).fit(X, y)
     np.testing.assert_allclose(ours.params_["w"], theirs.coef_[0], atol=2e-5)
     np.testing.assert_allclose(ours.params_["b"], theirs.intercept_[0], atol=2e-5)
     np.testing.assert_allclose(ours.decision_function(X), theirs.decision_function(X), atol=1e-3)
