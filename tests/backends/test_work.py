@@ -401,6 +401,14 @@ def test_a_call_that_fails_leaves_nothing_behind() -> None:
     assert module.f(X, k - 1 + (k == 0), t) == 4.0
 
 
+def test_outputs_may_be_called_as_what_modules_import_and_keep() -> None:
+    text = "X: Input[N, 1000]\nw: Param[1000] = normal()\nsys: Output = mean(X @ w)\n_STATE: Output = 2.0 * w"
+    module: Any = graphc.compile(text, loss="sys", optimizer="adam", optimize="speed").module
+    params, X = module.init_params(0), np.ones((3, 1000))
+    assert module.sys_(params, X) == module.train_step(params, module.init_state(params), X)[2]
+    np.testing.assert_array_equal(module._STATE_(params), 2 * params["w"])
+
+
 def test_an_input_may_be_called_out_or_work() -> None:
     text = "out: Input[N]\nwork: Param[3] = ones()\nloss: Output = sum(square(out)) * sum(work)"
     module: Any = graphc.compile(text, optimize="speed", optimizer="adam").module
