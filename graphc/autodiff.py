@@ -19,7 +19,7 @@ from graphc.builder import Builder, Step, rebuild
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.finite import Finiteness
-from graphc.graph import Graph, Node
+from graphc.graph import Graph, Node, free_name, free_names
 from graphc.guards import Guard, chosen, fitting, guarded, is_uniform, multiplied, through, united
 from graphc.op import OPS, Conventions
 from graphc.ops.axes import unbroadcast, zeros
@@ -63,7 +63,7 @@ class Joint:
     Attributes
     ----------
     graph : Graph
-        Its outputs are the forward outputs, then ``d_<name>`` for each variable.
+        Its outputs are the forward outputs, then the gradient by each variable.
     seeds : mapping of str to Node
         The cotangents of the outputs that were differentiated, as inputs called ``d_<output>``.
     gradients : mapping of str to str
@@ -124,7 +124,7 @@ def differentiate(
     seeds = {name: _seed(builder, name, mapping[graph.outputs[name]], taken) for name in outputs}
     pairs = [(mapping[graph.outputs[name]], seed) for name, seed in seeds.items()]
     found = backpropagate(builder, pairs, wrt, conventions=conventions)
-    gradients = {name: f"d_{name}" for name in wrt}
+    gradients = gradient_names(graph.outputs, wrt)
     results = {gradients[name]: found.nodes[node] for name, node in wrt.items()}
     joined = builder.finish({**{name: mapping[node] for name, node in graph.outputs.items()}, **results}, doc=graph.doc)
     live = joined.operand_table
@@ -138,6 +138,11 @@ def differentiate(
         zero=found.zero,
         guarded=found.guarded,
     )
+
+
+def gradient_names(outputs: Iterable[str], variables: Iterable[str]) -> dict[str, str]:
+    """What gradients are called beside some outputs: ``d_<variable>``, or near it where an output is called so."""
+    return free_names({name: f"d_{name}" for name in variables}, outputs)
 
 
 def backpropagate(
@@ -382,10 +387,7 @@ def _sum(parts: Sequence[Value]) -> Value:
 
 
 def _seed(builder: Builder, output: str, node: Node, taken: set[str]) -> Node:
-    name = f"d_{output}"
-    while name in taken:
-        name += "_"
-    return builder.input(name, node.tensor).node
+    return builder.input(free_name(f"d_{output}", taken), node.tensor).node
 
 
 def place_of(builder: Builder, node: Node) -> AbstractContextManager[None]:

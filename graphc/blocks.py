@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from graphc.batching import Batched, batch
 from graphc.builder import Builder
-from graphc.graph import Node
+from graphc.graph import Node, free_names
 from graphc.op import OPS
 from graphc.ops.leaves import Array
 from graphc.products import Derivative, Layout, Opened, by_variable
@@ -42,8 +42,8 @@ def hessian(opened: Opened) -> Derivative:
 def value_grad_hessian(opened: Opened) -> Derivative:
     """A scalar, its gradient and its Hessian; what they need is computed once."""
     gradient = opened.gradient()
-    slopes = {f"d_{name}": node for name, node in gradient.items()}
-    return _hessian(opened, gradient, {opened.output: opened.value, **slopes})
+    slopes, layout = by_variable("d_{}", gradient, [opened.output])
+    return _hessian(opened, gradient, {opened.output: opened.value, **slopes}, (opened.output, layout))
 
 
 def sparse_jacobian(opened: Opened, pattern: Pattern) -> Derivative:
@@ -92,24 +92,26 @@ def _jacobian(opened: Opened, primal: Mapping[str, Node]) -> Derivative:
     for name, node in columns.items():
         tangent = basis.along(node.tensor)
         found[name] = _Block(opened.moved({node: tangent}, [opened.value])[0], tangent, turned=True)
-    blocks = {f"jacobian_{name}": found[name] for name in opened.variables}
-    layout = by_variable("jacobian_{}", opened)
+    blocks, layout = by_variable("jacobian_{}", {name: found[name] for name in opened.variables}, primal)
     return _batched(opened, basis, blocks, (*primal, layout) if primal else layout, primal)
 
 
-def _hessian(opened: Opened, gradient: Mapping[str, Node], others: Mapping[str, Node]) -> Derivative:
+def _hessian(
+    opened: Opened, gradient: Mapping[str, Node], others: Mapping[str, Node], before: tuple[Layout, ...] = ()
+) -> Derivative:
+    """The blocks, after others, which are not differentiated, and their layouts."""
     basis = _Basis(opened.builder)
+    wanted = {(row, column): f"hessian_{row}_{column}" for row in opened.variables for column in opened.variables}
+    names = free_names(wanted, others)
     blocks = {}
     for column, node in opened.variables.items():
         tangent = basis.along(node.tensor)
         moved = opened.moved({node: tangent}, list(gradient.values()))
         for row, result in zip(gradient, moved, strict=True):
-            blocks[f"hessian_{row}_{column}"] = _Block(result, tangent, turned=True)
-    names = list(opened.variables)
-    ordered = {key: blocks[key] for key in (f"hessian_{row}_{column}" for row in names for column in names)}
-    layout: Layout = {row: {column: f"hessian_{row}_{column}" for column in names} for row in names}
-    whole = (opened.output, by_variable("d_{}", opened), layout) if others else layout
-    return _batched(opened, basis, ordered, whole, others)
+            blocks[row, column] = _Block(result, tangent, turned=True)
+    ordered = {name: blocks[pair] for pair, name in names.items()}
+    layout: Layout = {row: {column: names[row, column] for column in opened.variables} for row in opened.variables}
+    return _batched(opened, basis, ordered, (*before, layout) if before else layout, others)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from graphc.atomic import write_atomic
-from graphc.autodiff import Joint, differentiate
+from graphc.autodiff import Joint, differentiate, gradient_names
 from graphc.diagnostics import Diagnostic
 from graphc.extras import requested
 from graphc.free_sizes import refuse_other_than_numbers, refuse_unknown_sizes
@@ -386,7 +386,9 @@ class Model:
         if self.compiled.value_and_grad is None:
             raise ValueError("expected a scalar loss to derive, found none")
         if simplified:
-            return closed_forms(self.compiled.value_and_grad, self.losses[0], self.variables)
+            return closed_forms(
+                self.compiled.value_and_grad, self.losses[0], gradient_names(self.graph.outputs, self.variables)
+            )
         return derive(self.joint, names or self.variables)
 
     def to_sympy(self, output: str | None = None) -> sympy.Expr:
@@ -411,11 +413,10 @@ class Model:
         >>> graphc.compile("x ** 2 * y").to_sympy(), graphc.compile("x ** 2 * y").to_sympy("d_x")
         (x**2*y, 2*x*y)
         """
-        import sympy
 
         from graphc.backends.sympy_expression import to_sympy
 
-        known = [*self.graph.outputs, *(f"d_{name}" for name in self.variables)]
+        known = [*self.graph.outputs, *gradient_names(self.graph.outputs, self.variables).values()]
         name = output or (self.losses or known)[0]
         if name not in known or (output is None and len(self.losses) != 1 and len(known) != 1):
             raise ValueError(f"expected one of {', '.join(known)}, found {output}")
@@ -424,8 +425,7 @@ class Model:
         gradient = self.compiled.value_and_grad
         if gradient is None:
             raise ValueError("expected a scalar loss for a derivative, found none")
-        seeds = {f"d_{loss}": sympy.Integer(1) for loss in self.losses}
-        return to_sympy(gradient, name, seeds)
+        return to_sympy(gradient, name)
 
     def draw(self, path: str | os.PathLike[str], *, frames: bool = False, **look: Unpack[Look]) -> Path:
         """Draw the graph as written; the ending of the file chooses svg, png, pdf or dot.

@@ -15,6 +15,7 @@ from graphc.backends import maths
 from graphc.backends.maths import Term
 from graphc.backends.numbers import number
 from graphc.graph import Graph, Node
+from graphc.partition import reached
 from graphc.steps import Kind, Step, forward_nodes, is_constant, steps_of
 from graphc.tensor_type import TensorType
 
@@ -151,18 +152,19 @@ def step_lines(drawn: Graph | Joint, at: Evaluated | None = None) -> tuple[tuple
     return tuple(tuple(writer.step_lines(step, whole)) for step in steps_of(drawn))
 
 
-def closed_forms(graph: Graph, loss: str, variables: Sequence[str]) -> Derivation:
+def closed_forms(graph: Graph, loss: str, gradients: Mapping[str, str]) -> Derivation:
     """The values and gradients of a simplified graph in one formula each, as its module computes them.
 
     Parameters
     ----------
     graph : Graph
-        Its outputs are the loss and ``d_<variable>``.
+        Its outputs are the loss and its gradients.
     loss : str
-    variables : sequence of str
+    gradients : mapping of str to str
+        From variables to the outputs that are their gradients.
     """
     users = Counter(operand for operands in graph.operand_table.values() for operand in operands)
-    known = _symbols(graph, loss, variables)
+    known = _symbols(graph, loss, gradients)
     taken = {term.text for term in known.values()}
     fresh = (term for k in range(1, len(graph.nodes) + 2) if (term := maths.symbol(f"v{k}")).text not in taken)
     found: dict[Node, Term] = {}
@@ -177,25 +179,22 @@ def closed_forms(graph: Graph, loss: str, variables: Sequence[str]) -> Derivatio
             lines.append(
                 Line("backward" if found[node].text.startswith("∂") else "forward", node, "", (found[node], formula))
             )
-    return Derivation(loss, tuple(variables), tuple(lines))
+    return Derivation(loss, tuple(gradients), tuple(lines))
 
 
-def _symbols(graph: Graph, loss: str, variables: Sequence[str]) -> dict[Node, Term]:
+def _symbols(graph: Graph, loss: str, outputs: Mapping[str, str]) -> dict[Node, Term]:
     """The user's names of values, and of gradients where it is clear which value each belongs to."""
-    of = maths.symbol(loss)
-    values = [(graph.name(node), node) for node in graph.nodes if graph.name(node) and not _is_gradient(graph, node)]
+    of, forward = maths.symbol(loss), set(reached(graph, [graph.outputs[loss]]))
+    backward = {node for node in graph.nodes if node not in forward and graph.name(node).startswith("d_")}
+    backward -= {*graph.inputs, *graph.params}
+    values = [(graph.name(node), node) for node in graph.nodes if graph.name(node) and node not in backward]
     found = dict(_primed(values))
-    gradients = [(graph.name(node)[2:], node) for node in graph.nodes if _is_gradient(graph, node)]
+    gradients = [(graph.name(node)[2:], node) for node in graph.nodes if node in backward]
     times, met = Counter(name for name, _ in values), Counter(name for name, _ in gradients)
     # The gradients of a name that is bound again come in the opposite order.
     paired = [(name, node) for name, node in reversed(gradients) if times[name] == met[name]]
     found |= {node: maths.partial(of, term) for node, term in _primed(paired)}
-    return found | {graph.outputs[f"d_{name}"]: maths.partial(of, maths.symbol(name)) for name in variables}
-
-
-def _is_gradient(graph: Graph, node: Node) -> bool:
-    leaf = node.op.name in ("input", "param")
-    return graph.name(node).startswith("d_") and not leaf
+    return found | {graph.outputs[d]: maths.partial(of, maths.symbol(name)) for name, d in outputs.items()}
 
 
 def _primed(named: Sequence[tuple[str, Node]]) -> Iterator[tuple[Node, Term]]:

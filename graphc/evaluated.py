@@ -60,13 +60,15 @@ class Evaluated:
         return self.values[self._named(name)]
 
     def gradient(self, name: str) -> np.ndarray:
-        """The gradient of the loss by a named value of the model, of its shape.
+        """The gradient of the loss by a variable, or by another named value of the model, of its shape.
 
         Raises
         ------
         KeyError
             When no value is called so, or no gradient reaches it on the way to what is differentiated by.
         """
+        if self.joint and name in self.joint.gradients:
+            return self.values[self.joint.graph.outputs[self.joint.gradients[name]]]
         found = self.gradients.get(self._named(name))
         if found is None:
             asked = ", ".join(self.joint.gradients) if self.joint else "nothing"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from graphc.op import Op
 from graphc.source import Span
@@ -15,6 +15,7 @@ from graphc.tensor_type import TensorType, Type
 if TYPE_CHECKING:
     import networkx as nx
 
+Key = TypeVar("Key")
 Scope = tuple[str, ...]
 """The stack of layer calls around a statement, outermost first."""
 
@@ -126,6 +127,29 @@ class Graph:
 def subgraphs(node: Node) -> list[Graph]:
     """The graphs that a node holds as attributes: the step of a scan."""
     return [value for value in node.attrs.values() if isinstance(value, Graph)] if node.op.higher_order else []
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """A name that is not taken, near the one that is wanted."""
+    while name in taken:
+        name += "_"
+    return name
+
+
+def free_names(wanted: Mapping[Key, str], taken: Iterable[str] = ()) -> dict[Key, str]:
+    """Names near those that are wanted: none is taken, no two are the same.
+
+    Examples
+    --------
+    >>> free_names({"x": "d_x", "y": "d_y"}, ["loss", "d_x"])
+    {'x': 'd_x_', 'y': 'd_y'}
+    """
+    found: dict[Key, str] = {}
+    used = {*taken}
+    for key, name in wanted.items():
+        found[key] = free_name(name, used)
+        used.add(found[key])
+    return found
 
 
 def freeze_attrs(attrs: Mapping[str, object]) -> Mapping[str, object]:

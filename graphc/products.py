@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from graphc.autodiff import apart, backpropagate
 from graphc.builder import Builder, rebuild
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.forward import push_forward
-from graphc.graph import Graph, Node
+from graphc.graph import Graph, Node, free_name, free_names
 from graphc.op import Conventions
 from graphc.ops.axes import zeros
 from graphc.passes import stabilise
 
+Value = TypeVar("Value")
 Layout: TypeAlias = "str | tuple[Layout, ...] | Mapping[str, Layout]"
 """A structure of values, in the names of outputs."""
 
@@ -133,25 +134,24 @@ def opened_graph(
 
 def grad(opened: Opened) -> Derivative:
     """The gradient of a scalar: ``d_<variable>`` each."""
-    outputs = {f"d_{name}": node for name, node in opened.gradient().items()}
-    return Derivative(_finished(opened, outputs), by_variable("d_{}", opened))
+    outputs, layout = by_variable("d_{}", opened.gradient())
+    return Derivative(_finished(opened, outputs), layout)
 
 
 def value_and_grad(opened: Opened) -> Derivative:
     """A scalar and its gradient."""
-    outputs = {f"d_{name}": node for name, node in opened.gradient().items()}
+    outputs, layout = by_variable("d_{}", opened.gradient(), [opened.output])
     graph = _finished(opened, {opened.output: opened.value, **outputs})
-    return Derivative(graph, (opened.output, by_variable("d_{}", opened)), (opened.output,))
+    return Derivative(graph, (opened.output, layout), (opened.output,))
 
 
 def vjp(opened: Opened) -> Derivative:
     """An output of any shape, and a cotangent's product with its Jacobian."""
     name = free_name(f"d_{opened.output}", opened.leaf_names)
     seed = opened.builder.input(name, opened.value.tensor)
-    outputs = {f"d_{name}": node for name, node in opened.pulled(seed.node).items()}
+    outputs, layout = by_variable("d_{}", opened.pulled(seed.node), [opened.output])
     graph = _finished(opened, {opened.output: opened.value, **outputs})
-    layout = (opened.output, by_variable("d_{}", opened))
-    return Derivative(graph, layout, (opened.output,), cotangent=name)
+    return Derivative(graph, (opened.output, layout), (opened.output,), cotangent=name)
 
 
 def jvp(opened: Opened) -> Derivative:
@@ -167,8 +167,8 @@ def hvp(opened: Opened) -> Derivative:
     """The product of the Hessian of a scalar with a direction; forward over reverse."""
     directions = opened.directions()
     products = opened.pushed(directions, list(opened.gradient().values()))
-    outputs = {f"hvp_{name}": node for name, node in zip(opened.variables, products, strict=True)}
-    return Derivative(_finished(opened, outputs), by_variable("hvp_{}", opened), directions=_names(directions))
+    outputs, layout = by_variable("hvp_{}", dict(zip(opened.variables, products, strict=True)))
+    return Derivative(_finished(opened, outputs), layout, directions=_names(directions))
 
 
 def gauss_newton(opened: Opened, loss: str | None = None) -> Derivative:
@@ -177,20 +177,16 @@ def gauss_newton(opened: Opened, loss: str | None = None) -> Derivative:
     (moved,) = opened.pushed(directions, [opened.value])
     if loss is not None:
         moved = opened.curved(loss, moved)
-    outputs = {f"gnp_{name}": node for name, node in opened.pulled(moved).items()}
-    return Derivative(_finished(opened, outputs), by_variable("gnp_{}", opened), directions=_names(directions))
+    outputs, layout = by_variable("gnp_{}", opened.pulled(moved))
+    return Derivative(_finished(opened, outputs), layout, directions=_names(directions))
 
 
-def by_variable(pattern: str, opened: Opened) -> dict[str, Layout]:
-    """An output for each variable, by its name."""
-    return {name: pattern.format(name) for name in opened.variables}
-
-
-def free_name(name: str, taken: Collection[str]) -> str:
-    """A name that is not taken, near the one that is wanted."""
-    while name in taken:
-        name += "_"
-    return name
+def by_variable(
+    pattern: str, found: Mapping[str, Value], taken: Iterable[str] = ()
+) -> tuple[dict[str, Value], dict[str, Layout]]:
+    """What there is of each variable, by the names of outputs, which are not among those taken; and these names."""
+    names = free_names({name: pattern.format(name) for name in found}, taken)
+    return {names[name]: value for name, value in found.items()}, dict(names)
 
 
 def whole_layout(graph: Graph) -> Layout:

@@ -56,9 +56,15 @@ def _loss(graph: Graph, source: Source, loss: str | None, option: str) -> str:
 
 
 def named_variables(graph: Graph, names: Sequence[str]) -> dict[str, Node]:
-    """The nodes with these user names; of names that were bound again, the last."""
-    found = {name: node for node in graph.nodes for name in graph.names.get(node, ())}
-    return {name: found[name] for name in names}
+    """The nodes with these user names."""
+    known = _known(graph)
+    return {name: known[name] for name in names}
+
+
+def _known(graph: Graph) -> dict[str, Node]:
+    """Nodes by their user names: that of an input or parameter stays its own; of others, bound again, the last."""
+    known = {name: node for node in graph.nodes for name in graph.names.get(node, ())}
+    return known | {str(leaf.attrs["name"]): leaf for leaf in (*graph.inputs, *graph.params)}
 
 
 def variables_of(
@@ -75,7 +81,7 @@ def variables_of(
         used = set(reached(graph, [graph.outputs[name] for name in losses]))
         leaves = graph.params or [node for node in graph.inputs if node.tensor.is_float and node in used]
         return {str(node.attrs["name"]): node for node in leaves}
-    known = {name: node for node in graph.nodes for name in graph.names.get(node, ())}
+    known = _known(graph)
     for name in wrt:
         known_name(name, known, "values for wrt")
         if not carries_cotangent(known[name]):

@@ -10,11 +10,10 @@ from graphc.calculus import grad
 from graphc.compiled_model import Model
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
-from graphc.graph import Graph, Node
+from graphc.graph import Graph, Node, free_name
 from graphc.op import OPS
 from graphc.opened import Source, derived, model_of
 from graphc.passes import stabilise
-from graphc.products import free_name
 from graphc.size import Size, named_size, size_names
 from graphc.tensor_type import TensorType
 from graphc.value import Value

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import sympy
 
 import graphc
 from graphc.errors import GraphcError
@@ -137,3 +139,60 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "bad.gc").write_bytes(b"x = \xff")
     code, _, message = refusal(str(tmp_path / "bad.gc"))
     assert code == "GC402" and "byte 0xff at 4" in message
+
+
+def test_an_input_or_parameter_keeps_its_name_where_the_model_binds_it_again() -> None:
+    """The gradient of W² with 2W for W, and all that is made from the variables by their names."""
+    text = "W: Param = 3.0\nx: Input\nW = W * 2\nx = x + 1\nloss: Output = W ** 2 * x"
+    extras = ["jvp", "vjp", "hvp", "jacobian", "hessian", "flat"]
+    model = graphc.compile(text, with_=extras, optimizer="gradient_descent(lr=1)")
+    module, params = model.module, model.init_params()
+    assert module.value_and_grad(params, 1.0) == (72, {"W": 48})
+    assert module.jvp(params, {"W": 1.0}, 1.0) == (72, 48)
+    assert module.vjp(params, 1.0, 1.0) == (72, {"W": 48})
+    assert module.hvp(params, {"W": 1.0}, 1.0) == {"W": 16}
+    assert module.jacobian(params, 1.0) == {"W": 48}
+    assert module.hessian(params, 1.0) == {"W": {"W": 16}}
+    assert module.value_and_grad_flat(module.pack(params), 1.0)[1] == [48]
+    assert module.train_step(params, module.init_state(params), 1.0)[0] == {"W": -45}
+    assert model.at(params, x=1.0).gradient("W") == 48
+    assert "∂loss/∂W = " in str(model.derive("W"))
+    assert graphc.compile(text, wrt=["W", "x"]).value_and_grad(params, 1.0)[1] == {"W": 48, "x": 36}
+    assert graphc.hessian(text, wrt="x")(params, x=1.0) == 0
+
+
+@pytest.mark.parametrize("optimize", ["readable", "speed"])
+def test_outputs_may_be_called_as_gradients(optimize: str) -> None:
+    text = "A: Param[2]\nA_: Param[2]\nd_A: Output = 7 * A\nd_A_: Output = A_\nloss: Output = sum(A ** 2 * A_)"
+    module: Any = graphc.compile(text, optimize=optimize).module
+    params = {"A": np.array([1.0, 2.0]), "A_": np.array([3.0, 4.0])}
+    outputs, residuals = module.forward(params)
+    np.testing.assert_array_equal(outputs.d_A, [7, 14])
+    for gradient in (module.backward(residuals), module.value_and_grad(params)[1]):
+        np.testing.assert_array_equal(gradient["A"], [6, 16])
+        np.testing.assert_array_equal(gradient["A_"], [1, 4])
+
+
+def test_derivatives_of_an_output_that_is_called_as_one() -> None:
+    assert graphc.value_and_grad("x: Input\nd_x: Output = x ** 2 + 1")(x=3.0) == (10, 6)
+    assert graphc.vjp("x: Input\nd_x: Output = x ** 2 + 1")(d_d_x=2.0, x=3.0) == (10, 12)
+    for name, extra in (("d_x", "value_grad_hessian"), ("hessian_x_x", "value_grad_hessian")):
+        module = graphc.compile(f"x: Input\n{name}: Output = x ** 3", with_=[extra]).module
+        assert module.value_grad_hessian(2.0) == (8, {"x": 12}, {"x": {"x": 12}})
+    module = graphc.compile("x: Input\njacobian_x: Output = 3 * x", with_=["value_and_jacobian"]).module
+    assert module.value_and_jacobian(2.0) == (6, {"x": 3})
+
+
+def test_blocks_of_a_hessian_whose_names_could_be_of_two_pairs() -> None:
+    """Of a and b_a, and of a_b and a."""
+    text = "a: Input\nb_a: Input\na_b: Input\nloss: Output = 5 * a * b_a + 7 * a_b * a"
+    hessian = graphc.compile(text, with_=["hessian"]).module.hessian(1.0, 2.0, 3.0)
+    assert [[float(x) for x in row.values()] for row in hessian.values()] == [[0, 5, 7], [5, 0, 0], [7, 0, 0]]
+
+
+def test_formulas_of_values_that_are_called_as_gradients() -> None:
+    text = "x: Input\nd_loss: Input\ny = sin(x)\nd_y = y * 2\nloss: Output = d_y ** 2 * d_loss"
+    model = graphc.compile(text, wrt="x")
+    x, factor = sympy.symbols("x d_loss", real=True)
+    assert model.to_sympy("d_x").equals(8 * sympy.sin(x) * sympy.cos(x) * factor)
+    assert "d_y = y · 2\n" in str(model.derive("x", simplified=True))

@@ -87,11 +87,20 @@ def _given(function: str, out: Any, like: dict[str, Any], arguments: Sequence[An
 
 def _overlap(written: list[Any], read: Sequence[Any]) -> bool:
     """Whether arrays to write to have memory in common with each other or with what is read: as views of one array."""
-    owners = [id(array if array.base is None else array.base) for array in (*written, *read)]
-    known = {*owners[: len(written)]}
-    if len(known) == len(written) and known.isdisjoint(owners[len(written) :]):
+    arrays = [*written, *read]
+    owners = [array if array.base is None else array.base for array in arrays if array.shape]
+    own = {id(owner) for owner in owners[: len(written)]}
+    apart = len(own) == len(written) and own.isdisjoint(map(id, owners[len(written) :]))
+    # What is no array's own memory, as that of a file or of another library, may be in that of any other.
+    if apart and {*map(type, owners)} <= {np.ndarray} and {owner.flags.owndata for owner in owners} <= {True}:
         return False
-    return any(np.may_share_memory(a, b) for k, a in enumerate(written) for b in (*written[:k], *read))
+    held = [(array, k < len(written)) for k, array in enumerate(arrays) if array.size]
+    end = end_of_written = 0
+    for first, last, writes in sorted((*np.lib.array_utils.byte_bounds(array), writes) for array, writes in held):
+        if first < (end if writes else end_of_written):
+            return True
+        end, end_of_written = max(end, last), max(end_of_written, last if writes else 0)
+    return False
 
 
 def _given_pair(function: str, out: Any, params: Any, state: Any, *inputs: Any) -> list[Any]:
@@ -101,15 +110,19 @@ def _given_pair(function: str, out: Any, params: Any, state: Any, *inputs: Any) 
     if not isinstance(out, (tuple, list)) or len(out) != 2:
         raise ValueError(f"{function}(): out is a {type(out).__name__}, expected a pair like (params, state)")
     old = [array for entries in (params, state) for array in entries.values() if array.shape]
-    if _are_same(out, old, inputs):
+    if _are_same(out, (params, state)) and all(array.flags.carray for array in old) and not _overlap(old, inputs):
         return [*out]
     first = _given(function, out[0], params, [*old, *inputs], "params of out")
     taken = [first[key] for key, array in params.items() if array.shape]
     return [first, _given(function, out[1], state, [*old, *inputs, *taken], "state of out")]
 
 
-def _are_same(out: Any, old: list[Any], inputs: Sequence[Any]) -> bool:
-    """Whether arrays to write to are these old ones, none in the memory of another, so that nothing else is checked."""
-    arrays = [array for entries in out if isinstance(entries, dict) for array in entries.values()]
-    ids = [id(array) for array in arrays if getattr(array, "shape", ())]
-    return ids == [*map(id, old)] and all(array.flags.carray for array in old) and not _overlap(old, inputs)
+def _are_same(out: Any, old: Sequence[dict[str, Any]]) -> bool:
+    """Whether arrays to write to are the old ones, each in its own place, so that nothing else is to be checked."""
+    for given, entries in zip(out, old, strict=True):
+        if not isinstance(given, dict) or not entries.keys() <= given.keys():
+            return False
+        for name, array in entries.items():
+            if array.shape and given[name] is not array:
+                return False
+    return True

@@ -26,7 +26,7 @@ class BackwardFunction:
 
 
 def backward_function(
-    scope: Scope, split: Split, residuals: Mapping[str, str], variables: Sequence[str], doc: str
+    scope: Scope, split: Split, residuals: Mapping[str, str], gradients: Mapping[str, str], doc: str
 ) -> BackwardFunction:
     """``backward(residuals, d_loss=1.0)``.
 
@@ -36,7 +36,8 @@ def backward_function(
     split : Split
     residuals : mapping of str to str
         What the residuals are called in ``forward``.
-    variables : sequence of str
+    gradients : mapping of str to str
+        From variables to the outputs that are their gradients.
     doc : str
     """
     graph = split.backward
@@ -46,7 +47,7 @@ def backward_function(
     seeds = [*arguments]
     floats = [locals_[name] for name in residuals if given[name].tensor.is_float]
     spelling = Spelling(scope.sizes, f"{floats[0]}.dtype" if floats else "dtype")
-    results = computed.body.results({name: graph.outputs[f"d_{name}"] for name in variables})
+    results = computed.body.results({name: graph.outputs[output] for name, output in gradients.items()})
     statements = statement_lines(computed.body.statements, spelling)
     returned = dict_lines("return {", results, spelling)
     single = len(seeds) == 1 and not given[seeds[0]].tensor.shape

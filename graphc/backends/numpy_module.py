@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 
+from graphc.autodiff import gradient_names
 from graphc.backends.graph_text import graph_text
 from graphc.backends.numpy_backward import backward_body, backward_function
 from graphc.backends.numpy_check import MAIN, check_function
@@ -65,7 +66,7 @@ class Program:
     split : Split, optional
         Forward and backward; without it neither is written.
     value_and_grad : Graph, optional
-        The loss, then ``d_<variable>``.
+        The loss, then the gradient by each variable.
     losses : tuple of str
         The outputs that are differentiated.
     variables : tuple of str
@@ -104,6 +105,11 @@ class Program:
     training: TrainingStep | None = None
     optimize: Optimize = "readable"
     reassociate: bool = False
+
+    @property
+    def gradients(self) -> dict[str, str]:
+        """From variables to what their gradients are called among the outputs of a graph."""
+        return gradient_names(self.raw.outputs, self.variables)
 
 
 PASSED = ("# Layouts of arguments that fitted, with what their labels stay below.", "_PASSED = {}")
@@ -348,7 +354,7 @@ def _two_halves(program: Program, scope: Scope, split: Split) -> list[list[str]]
     outputs = entry.body.results({name: graph.outputs[name] for name in raw.outputs})
     residuals = {name: entry.body.strong(graph.outputs[name]) for name in split.residuals}
     doc = function_docstring(_backward_doc(program))
-    backward = backward_function(scope, split, _residual_names(entry, split), program.variables, doc)
+    backward = backward_function(scope, split, _residual_names(entry, split), program.gradients, doc)
 
     def returning(spelling: Spelling) -> list[str]:
         fields = field_names(raw.outputs)
@@ -405,14 +411,14 @@ def _gradient_entry(program: Program, scope: Scope, graph: Graph) -> EntryFuncti
     (loss,) = program.losses
     inputs = [str(node.attrs["name"]) for node in program.raw.inputs]
     source = reached(program.raw, [program.raw.outputs[loss]])
-    results = Results([{name: f"d_{name}" for name in program.variables}])
+    results = Results([program.gradients])
     given = results if {*program.variables} <= program.moved.keys() else None
     return EntryFunction(scope, "value_and_grad", graph, inputs, source, forward=[loss], results=given)
 
 
 def _loss_and_gradients(program: Program, graph: Graph) -> dict[str, Node]:
     """What is returned, the loss without a name."""
-    gradients = {name: graph.outputs[f"d_{name}"] for name in program.variables}
+    gradients = {name: graph.outputs[output] for name, output in program.gradients.items()}
     return {"": graph.outputs[program.losses[0]], **gradients}
 
 
@@ -441,7 +447,7 @@ def function_bodies(program: Program) -> dict[str, tuple[Body, Mapping[str, Node
         entry = _forward_entry(program, scope, split)
         found["forward"] = entry.body, {name: split.forward.outputs[name] for name in program.raw.outputs}
         body = backward_body(scope, split, _residual_names(entry, split)).body
-        found["backward"] = body, {name: split.backward.outputs[f"d_{name}"] for name in program.variables}
+        found["backward"] = body, {name: split.backward.outputs[d] for name, d in program.gradients.items()}
     if program.together:
         found["evaluate"] = _together_entry(scope, program.together).body, program.together.outputs
     if graph := program.value_and_grad:

@@ -16,13 +16,13 @@ print property quit range repr reversed round set setattr slice sorted staticmet
 ArithmeticError TypeError ValueError
 """
 _MODULE_NAMES = """
-np base64 math NamedTuple Outputs init_params forward backward value_and_grad evaluate params residuals rng rest dtype
-_INPUTS _PARAMS _PASSED _GRAPH _BLOCK _WORK
+np base64 math sys NamedTuple Outputs init_params forward backward value_and_grad evaluate params residuals rng rest
+dtype _INPUTS _PARAMS _STATE _PASSED _GRAPH _BLOCK _WORK
 """
 BUILTINS = frozenset(_BUILTINS.split())
 MODULE_NAMES = frozenset(_MODULE_NAMES.split())
 # Built-in names that generated functions use: an argument cannot have them.
-USED_BUILTINS = frozenset(["int", "divmod", "ValueError"])
+USED_BUILTINS = frozenset(["bool", "divmod", "int", "range", "reversed", "ValueError"])
 
 
 def python_name(name: str) -> str:

@@ -30,6 +30,7 @@ RESOLUTION = define(
         numpy=lambda c, x: call("_resolution", as_float(c, x)),
         flops=lambda y, x: x.size * 2,
         scratch=lambda y, x, **_: x.nbytes,
+        differentiable=(),
         samples=tuple(Sample((TensorType("float64", shape),)) for shape in ((3,), (2, 4), (2, 0))),
         batching=batch_rules.unchanged("resolution"),
         doc="up to which size differences of values along the last axis are rounding errors of a decomposition",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -174,6 +175,28 @@ def test_names_that_collide() -> None:
     assert list(gradients) == ["d_W", "W", "_erf"]
     np.testing.assert_allclose(gradients["W"], np.full(3, 2 / np.sqrt(np.pi) * np.exp(-1) / 3))
     np.testing.assert_allclose(m.max_(params, np.ones(3)), np.full(3, 0.8427007929497148))
+
+
+def test_inputs_may_be_called_as_what_functions_use() -> None:
+    text = """
+range: Input[T]
+reversed: Input[T, int64]
+bool: Input[2 * M]
+int: Input[int64]
+divmod: Input
+ValueError: Input[3]
+w: Param
+
+def step(h, x):
+    return tanh(w * h) + x, h > 0
+
+h, positive = scan(step, divmod, range)
+noise = sum(gaussian_noise(bool, 0.1, seed=int)) + sum(reshape(bool, (M, 2)))
+loss: Output = h + sum(where(positive, range, 0.5)) + sum(ValueError[reversed + 1]) + noise
+"""
+    plain = re.sub(r"\b(range|reversed|bool|int|divmod|ValueError)\b", r"its_\1", text)
+    given = {"w": 0.5}, np.ones(4), np.array([0, 1, 1, 0]), np.ones(6), 3, 0.1, np.ones(3)
+    assert module_of(text).value_and_grad(*given) == module_of(plain).value_and_grad(*given)
 
 
 def test_gradients_are_numbered_as_the_values_that_they_are_of() -> None:

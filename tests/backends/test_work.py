@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import tracemalloc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import permutations
 from typing import Any
@@ -251,7 +252,13 @@ def test_steps_refuse_arrays_of_other_entries() -> None:
     params = module.init_params(0)
     state = module.init_state(params)
     swapped = {"a": params["b"], "b": params["a"]}
-    for out in ((swapped, state), (dict.fromkeys("ab", np.zeros(2)), copied(state)), (copied(params), params)):
+    in_order = {"b": params["a"], "a": params["b"]}
+    for out in (
+        (swapped, state),
+        (in_order, state),
+        (dict.fromkeys("ab", np.zeros(2)), copied(state)),
+        (copied(params), params),
+    ):
         with pytest.raises(ValueError, match=r"train_step.*out"):
             module.train_step(params, state, out=out)
     for out in ((params,), 3):
@@ -285,6 +292,39 @@ def test_memory_that_is_still_needed_is_not_written_over() -> None:
     wanted, _, _ = module.train_step(params, state, X)
     found, _, _ = module.train_step(params, state, X, out=(params, state))
     equal(found, wanted)
+
+
+def _of_buffer() -> list[Any]:
+    buffer = bytearray(np.ones(3).tobytes())
+    return [np.frombuffer(buffer, count=2), np.frombuffer(buffer, offset=8)]
+
+
+def _of_strides() -> list[Any]:
+    array = np.ones(3)
+    return [np.lib.stride_tricks.as_strided(part, (2,)) for part in (array, array[1:])]
+
+
+def _of_file() -> list[Any]:
+    with tempfile.TemporaryFile() as file:
+        array = np.memmap(file, dtype=np.float64, shape=(3,))
+        return [np.asarray(array[:2]), np.asarray(array[1:])]
+
+
+@pytest.mark.parametrize("views", [_of_buffer, _of_strides, _of_file])
+def test_memory_that_is_no_array_s_own_is_not_written_over(views: Callable[[], list[Any]]) -> None:
+    """Two arrays of one buffer may have no array in common that they are views of."""
+    text = "a: Param[2]\nb: Param[2]\nloss: Output = sum(square(a - b) * a)"
+    module: Any = graphc.compile(text, optimizer="momentum", optimize="speed").module
+    a, b = views()
+    params = {"a": a, "b": b}
+    state = module.init_state(params)
+    with pytest.raises(ValueError, match="there twice"):
+        module.train_step(params, state, out=(params, state))
+    with pytest.raises(ValueError, match="there twice"):
+        module.value_and_grad({"a": a, "b": np.ones(2)}, out={"a": np.ones(2), "b": b})
+    apart = {"a": a, "b": np.ones(2)}
+    wanted = module.train_step(copied(apart), state)[0]
+    equal(module.train_step(apart, state, out=(apart, state))[0], wanted)
 
 
 @pytest.mark.parametrize("style", FORCED)
@@ -359,6 +399,14 @@ def test_a_call_that_fails_leaves_nothing_behind() -> None:
     with pytest.raises(ValueError, match="expected 0 to 299"):
         module.f(X, k, t)
     assert module.f(X, k - 1 + (k == 0), t) == 4.0
+
+
+def test_outputs_may_be_called_as_what_modules_import_and_keep() -> None:
+    text = "X: Input[N, 1000]\nw: Param[1000] = normal()\nsys: Output = mean(X @ w)\n_STATE: Output = 2.0 * w"
+    module: Any = graphc.compile(text, loss="sys", optimizer="adam", optimize="speed").module
+    params, X = module.init_params(0), np.ones((3, 1000))
+    assert module.sys_(params, X) == module.train_step(params, module.init_state(params), X)[2]
+    np.testing.assert_array_equal(module._STATE_(params), 2 * params["w"])
 
 
 def test_an_input_may_be_called_out_or_work() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -297,6 +298,17 @@ def test_repeated_singular_values_give_nan_by_their_vectors() -> None:
 
 
 # matrices that are no trouble
+
+
+@pytest.mark.parametrize("vectors", ["eigh((A + A.T) / 2)[1]", "svd(A)[0]", "svd(A)[2]"])
+def test_second_derivatives_of_vectors(vectors: str) -> None:
+    """The size of rounding errors, which tells values apart, has no tangent."""
+    text = f"A: Input[3, 3]\nloss: Output = sum(square({vectors}) * A)"
+    module: Any = graphc.compile(text, with_=["hvp"]).module
+    rng = np.random.default_rng(0)
+    A, v = rng.normal(size=(3, 3)) + np.diag([0, 4, 9]), rng.normal(size=(3, 3))
+    ahead, behind = (module.value_and_grad(A + step * v)[1]["A"] for step in (1e-5, -1e-5))
+    np.testing.assert_allclose(module.hvp({"A": v}, A)["A"], (ahead - behind) / 2e-5, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("a", [np.zeros((3, 3)), np.diag([1.0, 1.0], 1), COUNTED, np.eye(3), COUNTED / 1e300])
