@@ -141,8 +141,8 @@ class EntryFunction:
     plain : collection of Node, optional
         The nodes that are not derivatives, in place of ``forward``.
     direction : Direction, optional
-    state : mapping of str to str
-        Entries of one more argument, a dict, with the graph's inputs that they are.
+    state : sequence of mapping of str to str
+        Entries of one more argument, a dict, with the graph's inputs that they are; those of one parameter together.
     results : Results, optional
         What the caller may give arrays for.
     """
@@ -160,7 +160,7 @@ class EntryFunction:
         taken: Iterable[str] = (),
         plain: Collection[Node] | None = None,
         direction: Direction | None = None,
-        state: Mapping[str, str] | None = None,
+        state: Sequence[Mapping[str, str]] = (),
         results: Results | None = None,
     ) -> None:
         self.scope, self.name, self.graph, self.direction = scope, name, graph, direction
@@ -168,7 +168,7 @@ class EntryFunction:
         names = scope.names([*scope.arguments.values(), *taken, *([direction.argument] if direction else [])])
         self.state_argument = names.take("state") if state else ""
         self.params = {str(node.attrs["name"]): names.take(str(node.attrs["name"])) for node in scope.raw.params}
-        self.state = {entry: names.take(entry) for entry in state or {}}
+        self.state = [{entry: names.take(entry) for entry in group} for group in state]
         self.spelling = Spelling(scope.sizes, self._float_text())
         self.conditions = conditions_of(scope.raw, source)
         self.results, self.out, self.given = results or Results(()), "", list[str]()
@@ -179,7 +179,8 @@ class EntryFunction:
         what = "grad" if plain is None or state else "derivative"
         if forward is not None:
             plain = set(reached(graph, [graph.outputs[output] for output in forward]))
-        entries = {name: self.state[entry] for entry, name in (state or {}).items()}
+        taken_out = zip(state, self.state, strict=True)
+        entries = {name: local[entry] for group, local in taken_out for entry, name in group.items()}
         leaves = leaf_texts(graph, {**scope.arguments, **self.params, **self.tangents, **entries})
         self.body = Body(
             graph,
@@ -357,7 +358,7 @@ class EntryFunction:
     def _param_lines(self, lines: Iterable[str]) -> list[str]:
         """The parameters, and the entries of the state, that some lines name, taken out of their dict."""
         words = words_of(lines)
-        held = [("params", self.params), (self.state_argument, self.state)]
+        held = [("params", self.params), *((self.state_argument, group) for group in self.state)]
         return [
             line
             for given, entries in held
