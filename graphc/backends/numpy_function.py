@@ -193,6 +193,7 @@ class EntryFunction:
             room=self._room(results, names),
             forget=True,
         )
+        self._local_size = names.take("size")
 
     def lines(self, doc: str, returning: Returning, carried: Iterable[str] = ()) -> list[str]:
         """The text of the function.
@@ -217,7 +218,7 @@ class EntryFunction:
         conditions = [
             line
             for condition, place in self.conditions.items()
-            for line in condition_lines(self.name, condition, place, self._size_text)
+            for line in condition_lines(self.name, condition, place, self._size_text, self._local_size)
         ]
         entry = [INDENT + line for line in (*sizes.lines, *conditions)]
         arguments = [self.scope.arguments[name] for name in self.inputs]
@@ -319,7 +320,7 @@ class EntryFunction:
 
     def _sizes(self, carried: Iterable[str]) -> Binding:
         needed = [*self.spelling.used_sizes, *carried, *(n for c in self.conditions for n in size_names(c.size))]
-        return bind_sizes(self.name, needed, self._leaves(), self.scope.sizes, self._size_text)
+        return bind_sizes(self.name, needed, self._leaves(), self.scope.sizes, self._size_text, self._local_size)
 
     def _leaves(self) -> list[Leaf]:
         raw = self.scope.raw

@@ -374,6 +374,23 @@ def test_arithmetic_sizes_are_solved_and_checked() -> None:
         alone.f(np.ones(4))
 
 
+def test_checks_of_sizes_are_short_and_compute_a_size_once() -> None:
+    text = "x: Input[N]\nlonger_name: Input[N * (N + 1) // 2]\nsize = sum(x)\nf: Output = size + sum(longer_name)"
+    model = graphc.compile(text, gradient=False)
+    lines = model.source_text.splitlines()
+    start = lines.index("    size_2 = (N * N + N) // 2")
+    assert lines[start + 1 : start + 6] == [
+        "    if longer_name.shape[0] != size_2:",
+        "        raise ValueError(",
+        '            f"f(): longer_name has shape {longer_name.shape}, "',
+        '            f"expected ((N**2 + N)//2,) with {size_2} on axis 0  [<model>:2]"',
+        "        )",
+    ]
+    assert model.module.f(x=np.ones(2), longer_name=np.ones(3)) == 5.0
+    with pytest.raises(ValueError, match=r"longer_name has shape \(4,\), expected .* with 3 on axis 0  \[<model>:2\]"):
+        model.module.f(x=np.ones(2), longer_name=np.ones(4))
+
+
 def test_a_size_that_no_shape_tells_is_an_error() -> None:
     with pytest.raises(GraphcError) as raised:
         module_of("x: Input[N*M]\nf: Output = sum(x) * N\n", loss=())
