@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import graphc
+from graphc.backends import numpy_comments
 from graphc.backends.numpy_module import Program, emit_module, load_module
 from graphc.builder import Builder
 from graphc.errors import GraphcError
@@ -645,3 +646,19 @@ def test_a_saved_array_is_converted_once() -> None:
     m = built(model, loss=())
     assert emit_source(m).count(".astype(x.dtype, copy=False)") == 1
     assert m.f(np.zeros(2, np.float32)).dtype == np.float32
+
+
+def test_a_value_of_two_lines_stands_under_the_one_that_names_it() -> None:
+    text = "x: Input[N]\nrow = exp(x)[:, None]\ncolumn = exp(x)\nf: Output = sum(row * column)\n"
+    lines = graphc.compile(text, gradient=False).source_text.splitlines()
+    assert lines[lines.index("    column = np.exp(x)") - 1] == "    # column = exp(x)  [<model>:3]"
+    assert lines[lines.index("    row = column[:, None]") - 1] == "    # row = exp(x)[:, None]  [<model>:2]"
+
+
+@pytest.mark.parametrize(
+    "line", ["a, column = 1, exp(x)", "column: Output = exp(x)", "  column=exp(x)", "column , b = exp(x), 2"]
+)
+def test_lines_that_name_a_value(line: str) -> None:
+    assert "column" in numpy_comments._assigned(line)
+    assert "column" not in numpy_comments._assigned(line.replace("column", "columns"))
+    assert not numpy_comments._assigned("column == exp(x)") and not numpy_comments._assigned("row * column, 1)")
