@@ -9,9 +9,10 @@ import errno
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import reduce
-from typing import TYPE_CHECKING, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import click
 
@@ -64,16 +65,28 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        with _interruptible():
+            return super().make_context(*arguments, **options)
+
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
-            sys.exit(128 + signal.SIGINT)
+            with _interruptible():
+                return super().invoke(ctx)
         except OSError as fault:
             if fault.errno == errno.EPIPE:
                 raise
             cannot_write(fault)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """End with the status that shells expect of what is interrupted; Click would say 1."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(128 + signal.SIGINT)
 
 
 @click.group(cls=_Commands, context_settings=CONTEXT)
@@ -531,7 +544,7 @@ def draw(
         _need_gradient(model, f"--view {view}")
     drawn = _drawn(model, at, look)
     if output == "-":
-        click.echo(dot(drawn, title=model.name, **look), nl=False)
+        click.echo(guarded(lambda: dot(drawn, title=model.name, **look), output_format), nl=False)
     else:
         guarded(lambda: draw(output, drawn, title=model.name, frames=frames, **look), output_format)
 

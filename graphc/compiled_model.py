@@ -484,7 +484,8 @@ class Model:
             written = self.joint.graph if self.losses else self.graph
             return change_by_pipeline(written, self.graph, self.losses, variables, conventions, reassociate=reassociate)
         if not 1 <= number <= len(self.rewrites):
-            raise ValueError(f"expected a rewrite from 1 to {len(self.rewrites)}, found {number}")
+            there = f"a rewrite from 1 to {len(self.rewrites)}" if self.rewrites else "no number, for no rule fired"
+            raise ValueError(f"expected {there}, found {number}")
         return change_by_firing(self.graph, self.losses, variables, number, conventions, reassociate=reassociate)
 
     def report(self, path: str | os.PathLike[str], /, *points: Mapping[str, Any] | Evaluated, **values: Any) -> Path:

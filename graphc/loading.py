@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NoReturn, TypedDict
+from typing import IO, TYPE_CHECKING, NoReturn, TypedDict, TypeVar
 
 import click
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from graphc.op import Conventions
     from graphc.optimizer import Optimizer
     from graphc.tensor_type import DType
+
+T = TypeVar("T")
 
 
 class Target(TypedDict, total=False):
@@ -98,12 +100,12 @@ def load(file: str | None, expression: str | None, style: str, target: Target) -
     return model
 
 
-def guarded(action: Callable[[], object], style: str) -> None:
+def guarded(action: Callable[[], T], style: str) -> T:
     """Do something that may refuse or fail to write; either ends the program with a message."""
     from graphc.errors import GraphcError
 
     try:
-        action()
+        return action()
     except GraphcError as error:
         print_diagnostics(error.diagnostics, style, sys.stderr)
         sys.exit(status(error.diagnostics))

@@ -79,6 +79,11 @@ def test_there_are_as_many_changes_as_firings(number: int) -> None:
         graphc.compile(NETWORK).change(number)
 
 
+def test_where_no_rule_fired_there_is_no_number() -> None:
+    with pytest.raises(ValueError, match="expected no number, for no rule fired, found 1"):
+        graphc.compile("x * y").change(1)
+
+
 def test_the_picture_tells_kept_removed_and_added_apart() -> None:
     text = dot(graphc.compile(NETWORK).change(1), view="diff")
     kinds = dict(re.findall(r"^\t(\w+) \[.* class=(\w+) ", text, re.MULTILINE))

@@ -17,6 +17,7 @@ import pytest
 from click import UsageError
 from click.testing import CliRunner, Result
 
+from graphc.__main__ import run
 from graphc.cli import main
 from graphc.loading import source_of
 
@@ -84,6 +85,28 @@ def test_an_interrupt_has_the_exit_status_of_shells(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("graphc.doctor.examine", interrupted)
     done = graphc("doctor")
     assert (done.exit_code, done.stderr) == (130, "interrupted\n")
+
+
+@pytest.mark.parametrize("moment", ["graphc.cli.main", "graphc.cli._Commands.parse_args"])
+def test_an_interrupt_in_the_first_moments_ends_as_later_ones(
+    moment: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(moment, interrupted)
+    with pytest.raises(SystemExit) as ended:
+        run()
+    assert (ended.value.code, capsys.readouterr().err) == (130, "interrupted\n")
+
+
+@pytest.mark.parametrize("style", ["wire", "block"])
+def test_draw_refuses_a_step_beyond_the_last(style: str) -> None:
+    last = graphc("draw", "-e", FIGURE, "--style", style, "--step", "8")
+    assert last.exit_code == 0, last.stderr
+    done = graphc("draw", "-e", FIGURE, "--style", style, "--step", "99")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "error[GC403]: expected a step from 0 to 8, found 99" in done.stderr
 
 
 def test_run_prints_no_warnings_of_numpy(folder: Path) -> None:

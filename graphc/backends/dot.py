@@ -15,7 +15,10 @@ from graphc.backends.picture import View
 from graphc.backends.readings import Readings
 from graphc.backends.wire import is_small_scalar, wire_dot
 from graphc.changes import Change
+from graphc.diagnostics import Diagnostic
+from graphc.errors import GraphcError
 from graphc.graph import Graph
+from graphc.steps import steps_of
 
 if TYPE_CHECKING:
     from graphc.evaluated import Evaluated
@@ -54,6 +57,11 @@ def dot(drawn: Drawn, *, title: str = "graphc", **look: Unpack[Look]) -> str:
     depth : int or "all", optional
         How many levels of layer calls stay open in a block picture; by default it is folded beyond 120 boxes.
 
+    Raises
+    ------
+    GraphcError
+        GC403 for a step beyond the last.
+
     Examples
     --------
     >>> from graphc.builder import Builder
@@ -67,6 +75,7 @@ def dot(drawn: Drawn, *, title: str = "graphc", **look: Unpack[Look]) -> str:
     if isinstance(drawn, Change):
         return diff_dot(drawn, theme, title)
     graph = subject(drawn)
+    _check_step(look.get("step"), step_count(graph, view))
     style = look.get("style") or ("wire" if view != "gradient" and is_small_scalar(graph) else "block")
     at, step = None if isinstance(drawn, (Graph, Joint)) else drawn, look.get("step")
     if style == "wire":
@@ -75,6 +84,16 @@ def dot(drawn: Drawn, *, title: str = "graphc", **look: Unpack[Look]) -> str:
     nodes = graph.graph if isinstance(graph, Joint) else graph
     readings = None if at is None and step is None else Readings(graph, at, step)
     return block_dot(folded(whole, nodes, look.get("depth")), theme, title, readings)
+
+
+def step_count(graph: Graph | Joint, view: View | None) -> int:
+    """How many steps a view has: those of the gradient are not in the forward view."""
+    return sum(not step.backward or view != "forward" for step in steps_of(graph))
+
+
+def _check_step(step: int | None, count: int) -> None:
+    if step is not None and not 0 <= step <= count:
+        raise GraphcError(Diagnostic("GC403", f"expected a step from 0 to {count}, found {step}"))
 
 
 def subject(drawn: Drawn) -> Graph | Joint:

@@ -9,11 +9,10 @@ from typing import Unpack
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from graphc.backends.dot import Drawn, Look, dot, subject
+from graphc.backends.dot import Drawn, Look, dot, step_count, subject
 from graphc.changes import Change
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
-from graphc.steps import steps_of
 
 MOST_FRAMES = 400
 """Of one model; more take minutes to draw and to watch."""
@@ -34,7 +33,7 @@ def step_texts(drawn: Drawn, title: str, **look: Unpack[Look]) -> tuple[str, ...
         raise GraphcError(Diagnostic("GC403", "expected a view with steps for frames, found diff"))
     if look.get("step") is not None:
         raise GraphcError(Diagnostic("GC403", f"expected all steps for frames, found step {look['step']}"))
-    count = sum(not step.backward or look.get("view") != "forward" for step in steps_of(subject(drawn)))
+    count = step_count(subject(drawn), look.get("view"))
     if count >= MOST_FRAMES:
         hint = "`step` shows what is known after one of them"
         message = f"a picture goes through fewer than {MOST_FRAMES} steps, found {count}"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from graphc.backends.numpy_layout import COMMENT_WIDTH, INDENT, printable
 from graphc.backends.numpy_scan import Comment
 from graphc.graph import Graph, Node
-from graphc.source import Source
+from graphc.source import Source, Span
+
+_TARGETS = re.compile(r"\s*((?:\w+\s*,\s*)*\w+)\s*(?::|=(?!=))")
 
 
 @dataclass(frozen=True)
@@ -26,9 +29,10 @@ class ModelLines:
         spans = self.graph.spans.get(node, ())
         if not spans:
             return ()
-        own = self._is_plain(node) or any(name in self.own_names for name in self.graph.names.get(node, ()))
-        what = "# " if own else f"# {self.derivative} of "
-        return (_model_line(what, spans[0].source, spans[0].line),)
+        names = [name for name in self.graph.names.get(node, ()) if name in self.own_names]
+        what = "# " if self._is_plain(node) or names else f"# {self.derivative} of "
+        place = _naming(names, spans) if names and len(spans) > 1 else spans[0]
+        return (_model_line(what, place.source, place.line),)
 
     def inside(self, node: Node, step: Graph) -> ModelLines:
         """Those of a step: of a gradient where the scan is one's."""
@@ -48,6 +52,17 @@ def model_lines(
     """
     own_names = {name for name in user_names if not (name.startswith("d_") and name[2:] in user_names)}
     return ModelLines(graph, plain, own_names, derivative)
+
+
+def _naming(names: Collection[str], spans: Sequence[Span]) -> Span:
+    """Of the places that one value comes from, the one whose line gives it its name; else the first."""
+    return next((span for span in spans if not _assigned(span.source.line(span.line)).isdisjoint(names)), spans[0])
+
+
+def _assigned(line: str) -> frozenset[str]:
+    """The names that a line assigns: ``a, b = …`` or ``a: Output = …``."""
+    found = _TARGETS.match(line)
+    return frozenset(re.findall(r"\w+", found[1])) if found else frozenset()
 
 
 @lru_cache(maxsize=64)

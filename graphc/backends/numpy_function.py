@@ -141,8 +141,8 @@ class EntryFunction:
     plain : collection of Node, optional
         The nodes that are not derivatives, in place of ``forward``.
     direction : Direction, optional
-    state : mapping of str to str
-        Entries of one more argument, a dict, with the graph's inputs that they are.
+    state : sequence of mapping of str to str
+        Entries of one more argument, a dict, with the graph's inputs that they are; those of one parameter together.
     results : Results, optional
         What the caller may give arrays for.
     """
@@ -160,7 +160,7 @@ class EntryFunction:
         taken: Iterable[str] = (),
         plain: Collection[Node] | None = None,
         direction: Direction | None = None,
-        state: Mapping[str, str] | None = None,
+        state: Sequence[Mapping[str, str]] = (),
         results: Results | None = None,
     ) -> None:
         self.scope, self.name, self.graph, self.direction = scope, name, graph, direction
@@ -168,7 +168,7 @@ class EntryFunction:
         names = scope.names([*scope.arguments.values(), *taken, *([direction.argument] if direction else [])])
         self.state_argument = names.take("state") if state else ""
         self.params = {str(node.attrs["name"]): names.take(str(node.attrs["name"])) for node in scope.raw.params}
-        self.state = {entry: names.take(entry) for entry in state or {}}
+        self.state = [{entry: names.take(entry) for entry in group} for group in state]
         self.spelling = Spelling(scope.sizes, self._float_text())
         self.conditions = conditions_of(scope.raw, source)
         self.results, self.out, self.given = results or Results(()), "", list[str]()
@@ -179,7 +179,8 @@ class EntryFunction:
         what = "grad" if plain is None or state else "derivative"
         if forward is not None:
             plain = set(reached(graph, [graph.outputs[output] for output in forward]))
-        entries = {name: self.state[entry] for entry, name in (state or {}).items()}
+        taken_out = zip(state, self.state, strict=True)
+        entries = {name: local[entry] for group, local in taken_out for entry, name in group.items()}
         leaves = leaf_texts(graph, {**scope.arguments, **self.params, **self.tangents, **entries})
         self.body = Body(
             graph,
@@ -192,6 +193,7 @@ class EntryFunction:
             room=self._room(results, names),
             forget=True,
         )
+        self._local_size = names.take("size")
 
     def lines(self, doc: str, returning: Returning, carried: Iterable[str] = ()) -> list[str]:
         """The text of the function.
@@ -216,7 +218,7 @@ class EntryFunction:
         conditions = [
             line
             for condition, place in self.conditions.items()
-            for line in condition_lines(self.name, condition, place, self._size_text)
+            for line in condition_lines(self.name, condition, place, self._size_text, self._local_size)
         ]
         entry = [INDENT + line for line in (*sizes.lines, *conditions)]
         arguments = [self.scope.arguments[name] for name in self.inputs]
@@ -318,7 +320,7 @@ class EntryFunction:
 
     def _sizes(self, carried: Iterable[str]) -> Binding:
         needed = [*self.spelling.used_sizes, *carried, *(n for c in self.conditions for n in size_names(c.size))]
-        return bind_sizes(self.name, needed, self._leaves(), self.scope.sizes, self._size_text)
+        return bind_sizes(self.name, needed, self._leaves(), self.scope.sizes, self._size_text, self._local_size)
 
     def _leaves(self) -> list[Leaf]:
         raw = self.scope.raw
@@ -357,7 +359,7 @@ class EntryFunction:
     def _param_lines(self, lines: Iterable[str]) -> list[str]:
         """The parameters, and the entries of the state, that some lines name, taken out of their dict."""
         words = words_of(lines)
-        held = [("params", self.params), (self.state_argument, self.state)]
+        held = [("params", self.params), *((self.state_argument, group) for group in self.state)]
         return [
             line
             for given, entries in held

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from graphc.backends.numpy_layout import quoted
+from graphc.backends.numpy_layout import INDENT, WIDTH, quoted
 from graphc.graph import Graph, Node
 from graphc.op import Condition
 from graphc.size import Size, SizeExpr, named_size, size_names, substitute
@@ -42,14 +42,18 @@ def shape_tuple(shape: Shape) -> str:
     return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
 
 
-def error_lines(test: str, function: str, message: str, place: str) -> list[str]:
-    """``if test: raise ValueError(…)``; the message may hold replacement fields."""
+def error_lines(test: str, function: str, found: str, expected: str, place: str) -> list[str]:
+    """``if test: raise ValueError(…)``; what is found and expected may hold replacement fields."""
     end = f"  [{_literal(place)}]" if place else ""
-    return [f"if {test}:", f'    raise ValueError(f"{function}(): {message}{end}")']
+    parts = [f"{function}(): {found}, ", f"expected {expected}{end}"]
+    line = f"{INDENT}raise ValueError({_text(''.join(parts))})"
+    if len(INDENT + line) <= WIDTH:
+        return [f"if {test}:", line]
+    return [f"if {test}:", f"{INDENT}raise ValueError(", *(INDENT * 2 + _text(part) for part in parts), f"{INDENT})"]
 
 
 def bind_sizes(
-    function: str, needed: Iterable[str], leaves: Sequence[Leaf], sizes: Mapping[str, str], text: SizeText
+    function: str, needed: Iterable[str], leaves: Sequence[Leaf], sizes: Mapping[str, str], text: SizeText, local: str
 ) -> Binding:
     """How a function finds the sizes that it needs, and checks every axis whose size is arithmetic.
 
@@ -63,6 +67,8 @@ def bind_sizes(
         What sizes are called in the function.
     text : callable
         A size as Python text.
+    local : str
+        A variable for a size that is arithmetic.
     """
     plain = plain_sizes(leaves)
     derived = [entry for entry in _axes(leaves) if not _is_name(entry[2])]
@@ -74,7 +80,7 @@ def bind_sizes(
         wanted.update(dict.fromkeys(size_names(size)))
     lines = [f"{sizes[name]} = {extent}" for name, extent in plain.items() if name in wanted]
     lines += [line for name in solved for line in solutions[name]]
-    lines += [line for leaf, axis, size in checks for line in _check(function, leaf, axis, text(size))]
+    lines += [line for leaf, axis, size in checks for line in _check(function, leaf, axis, text(size), local)]
     return Binding(tuple(lines), tuple(name for name in wanted if name not in known))
 
 
@@ -99,18 +105,15 @@ def conditions_of(graph: Graph, nodes: Iterable[Node]) -> dict[Condition, str]:
     return found
 
 
-def condition_lines(function: str, condition: Condition, place: str, text: SizeText) -> list[str]:
-    """The check of a condition."""
-    value = text(condition.size)
-    shown = f"{condition.size} is {{{value}}}"
-    if condition.relation == "at_least":
-        return error_lines(
-            f"{value} < {condition.number}", function, f"{shown}, expected at least {condition.number}", place
-        )
-    divided = value if value.isidentifier() else f"({value})"
-    return error_lines(
-        f"{divided} % {condition.number}", function, f"{shown}, expected a multiple of {condition.number}", place
-    )
+def condition_lines(function: str, condition: Condition, place: str, text: SizeText, local: str) -> list[str]:
+    """The check of a condition; ``local`` is a variable for a size that is arithmetic."""
+    value, bound = _bound(text(condition.size), local)
+    number = condition.number
+    test, expected = {
+        "at_least": (f"{value} < {number}", f"at least {number}"),
+        "divisible_by": (f"{value} % {number}", f"a multiple of {number}"),
+    }[condition.relation]
+    return [*bound, *error_lines(test, function, f"{condition.size} is {{{value}}}", expected, place)]
 
 
 _Axis = tuple[Leaf, int, SizeExpr]
@@ -162,21 +165,37 @@ def _solution(function: str, leaf: Leaf, axis: int, name: str, linear: tuple[int
         extent = f"{extent} - {_factor(text(rest))}" if factor > 0 else f"{text(rest)} - {extent}"
     elif factor < 0:
         extent = f"-{extent}"
-    message = f"{_literal(leaf.name)} has shape {{{leaf.name}.shape}}, expected {shape_tuple(leaf.shape)}"
+    found, expected = _shape_texts(leaf)
     if abs(factor) == 1:
-        return [f"{name} = {extent}", *error_lines(f"{name} < 0", function, message, leaf.place)]
+        return [f"{name} = {extent}", *error_lines(f"{name} < 0", function, found, expected, leaf.place)]
     bound = f"{name}, rest = divmod({extent}, {abs(factor)})"
-    return [bound, *error_lines(f"rest or {name} < 0", function, message, leaf.place)]
+    return [bound, *error_lines(f"rest or {name} < 0", function, found, expected, leaf.place)]
 
 
-def _check(function: str, leaf: Leaf, axis: int, size: str) -> list[str]:
-    message = f"{_literal(leaf.name)} has shape {{{leaf.name}.shape}}, expected {shape_tuple(leaf.shape)}"
-    message += f" with {{{size}}} on axis {axis}"
-    return error_lines(f"{leaf.name}.shape[{axis}] != {size}", function, message, leaf.place)
+def _check(function: str, leaf: Leaf, axis: int, size: str, local: str) -> list[str]:
+    value, bound = _bound(size, local)
+    found, expected = _shape_texts(leaf)
+    test = f"{leaf.name}.shape[{axis}] != {value}"
+    return [*bound, *error_lines(test, function, found, f"{expected} with {{{value}}} on axis {axis}", leaf.place)]
+
+
+def _shape_texts(leaf: Leaf) -> tuple[str, str]:
+    """What an error says that the shape of an array is, and should be."""
+    return f"{_literal(leaf.name)} has shape {{{leaf.name}.shape}}", shape_tuple(leaf.shape)
+
+
+def _bound(size: str, local: str) -> tuple[str, list[str]]:
+    """A size as it is written in a check: arithmetic is done once, before it."""
+    return (size, []) if size.isidentifier() else (local, [f"{local} = {size}"])
 
 
 def _factor(text: str) -> str:
     return text if text.isalnum() else f"({text})"
+
+
+def _text(content: str) -> str:
+    """A string, with its replacement fields."""
+    return f'{"f" if "{" in content else ""}"{content}"'
 
 
 def _literal(text: str) -> str:

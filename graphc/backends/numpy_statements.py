@@ -56,6 +56,8 @@ class Comments(Protocol):
 
 
 Checks = Mapping[Node, tuple[RangeCheck, ...]]
+_Step = tuple[Node, ast.expr, Node]
+"""A node that is computed in the memory of an operand: the node, its text, the operand."""
 
 
 # As arguments these are checked: without axes they are NumPy scalars, which nobody can change.
@@ -129,6 +131,8 @@ class Body:
         self.texts: dict[Node, ast.expr] = dict(leaves)
         self.steps: dict[Node, Body] = {}
         self.in_place: dict[Node, Node] = {}
+        # Of variables that arrays are changed under: the one that the array was made for.
+        self._memory_of: dict[str, str] = {}
         self.leaves = frozenset(leaves)
         self._returned = frozenset(graph.outputs.values())
         self._uses = Counter(chain(graph.outputs.values(), *graph.operand_table.values()))
@@ -223,7 +227,8 @@ class Body:
     def _memory(self) -> Memory:
         """What the variables are when all is written."""
         variables = {node: text.id for node, text in self.texts.items() if isinstance(text, ast.Name)}
-        roots = {name: variables.get(self._origin(node)[0], name) for node, name in variables.items()}
+        shown = {name: variables.get(self._origin(node)[0], name) for node, name in variables.items()}
+        roots = self._memory_of | {name: self._memory_of.get(root, root) for name, root in shown.items()}
         returned = read_in(self.texts[node] for node in self.graph.outputs.values())
         return Memory(variables, roots, frozenset(roots.get(name, name) for name in returned))
 
@@ -331,23 +336,39 @@ class Body:
         """
         if not is_large(node) or node in self._checks or (self.room is not None and node in self.room.given):
             return None
-        inner, part, way = node, value, list[tuple[Node, ast.expr, Node]]()
+        inner, part, way = node, value, list[_Step]()
         while not isinstance(part, ast.Name) and (operand := self._spent(inner, part, variables=target is None)):
             way.insert(0, (inner, part, operand))
             inner, part = operand, self.texts[operand]
         if not is_new(inner) or not any(self._update(*step, "").saves for step in way):
             return None
-        comment = self.comment(node)
-        if isinstance(part, ast.Name):
-            name = part.id
-        else:
-            name = target or self.names.number(node.op.name)
-            also = self._also.get(node, ())
-            self.statements.append(Statement(name, part, expression_text(part), comment, also, node=node))
-        for found in (self._update(*step, name) for step in way):
-            text = expression_text(found.value)
-            self.statements.append(Statement(name, found.value, text, comment, operator=found.operator))
         self.in_place.update((inner, operand) for inner, _, operand in way)
+        return self._write_in_place(node, target, part, way)
+
+    def _write_in_place(self, node: Node, target: str | None, part: ast.expr, way: Sequence[_Step]) -> str:
+        """The array as it begins, unless it is a variable, and what changes it; the name that it has in the end.
+
+        In functions that are to be read, a call that changes an array gives it a new name: of ``exp_1 = np.exp(add_1,
+        out=add_1)`` both names say what they hold, until nobody reads the first one any more.
+        """
+        calls = [step for step in way if self.room is None and not self._update(*step, "").operator]
+        held = [*(operand for _, _, operand in calls), node]
+        begun = [part.id] if isinstance(part, ast.Name) else []
+        numbered = [self.names.number(x.op.name) for x in held[len(begun) : len(held) - 1]]
+        last = [target or self.names.number(node.op.name)] if calls or not begun else []
+        first, *others = [*begun, *numbered, *last]
+        comment, also, name, later = self.comment(node), self._also.get(node, ()), first, iter(others)
+        if not begun:
+            text = expression_text(part)
+            self.statements.append(Statement(name, part, text, comment, () if others else also, node=node))
+        for step in way:
+            found = self._update(*step, name)
+            name, operator = (next(later), "=") if step in calls else (name, found.operator)
+            named = also if operator == "=" and name == others[-1] else ()
+            text = expression_text(found.value)
+            self.statements.append(Statement(name, found.value, text, comment, named, operator))
+        root = self._memory_of.get(first, first)
+        self._memory_of.update(dict.fromkeys([first, *others], root))
         return name
 
     def _spent(self, node: Node, value: ast.expr, *, variables: bool) -> Node | None:

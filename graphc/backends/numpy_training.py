@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from itertools import groupby
 
 from graphc.backends.numpy_function import EntryFunction, Results, Scope
 from graphc.backends.numpy_header import function_docstring, shape_text
@@ -67,7 +68,7 @@ def _train_step(scope: Scope, loss: str, step: TrainingStep) -> list[str]:
         [str(node.attrs["name"]) for node in raw.inputs],
         reached(raw, [raw.outputs[loss]]),
         plain=forward | own,
-        state={name: entry_input(name) for name in step.types},
+        state=_state_groups(step),
         results=Results((step.params, step.state), replaced),
     )
     results = entry.body.results(graph.outputs)
@@ -79,6 +80,12 @@ def _train_step(scope: Scope, loss: str, step: TrainingStep) -> list[str]:
 
     doc = f"The parameters and the state after a step of {step.optimizer.name}, and {loss} before it."
     return entry.lines(function_docstring(doc), returning)
+
+
+def _state_groups(step: TrainingStep) -> list[dict[str, str]]:
+    """The entries of the state with their inputs, in groups of those that belong to one parameter."""
+    of = {**step.like, **step.averages}
+    return [{name: entry_input(name) for name in group} for _, group in groupby(step.types, lambda name: of.get(name))]
 
 
 def _dict_lines(values: Mapping[str, ast.expr], spelling: Spelling) -> list[str]:

@@ -124,7 +124,9 @@ def wire_dot(
     shown = _Shown(theme, joint, at, known, steps[step - 1] if step else None, room)
     wires = tuple(_wires(picture))
     page = {"nodesep": "0.16", "ranksep": "0.2", "splines": "true", "pad": "0.2", "rankdir": "LR"}
-    out = canvas(title, theme, **page, labelloc="b", fontsize="12", label=_legend(shown, wires) if legend else "")
+    out = canvas(
+        title, theme, **page, labelloc="b", fontsize="12", label=_legend(picture, shown, wires) if legend else ""
+    )
     out.attr("edge", color=theme.thin, penwidth="2", arrowhead="none", arrowsize="0.55")
     for node in picture.nodes:
         _value(out, picture, shown, node)
@@ -325,14 +327,24 @@ def _chains(picture: Picture, wires: Sequence[Wire]) -> list[list[str]]:
     return [row for row in rows.values() if len(row) > 1]
 
 
-def _legend(shown: _Shown, wires: Sequence[Wire]) -> str:
+def _legend(picture: Picture, shown: _Shown, wires: Sequence[Wire]) -> str:
     theme = shown.theme
     dot = styled("   ·   ", theme.muted, size=12)
-    parts = [styled("above the wire: ", theme.muted, size=12) + styled("value", theme.value, bold=True, size=12)]
+    parts: list[str] = []
+    if above := _kind_above(picture, shown, wires):
+        kind = styled(above, theme.value, bold=True, size=12)
+        parts.append(styled("above the wire: ", theme.muted, size=12) + kind)
     if shown.joint is not None:
         of = next(iter(shown.joint.seeds))
         gradient = styled(f"gradient ∂{of}/∂wire", theme.gradient, bold=True, size=12)
         parts.append(styled("below the wire: ", theme.muted, size=12) + gradient)
         if any(wire.trunk for wire in wires):
             parts.append(styled("at a junction ● the path gradients add", theme.muted, size=12))
-    return f"<<BR/>{dot.join(parts)}>"
+    return f"<<BR/>{dot.join(parts)}>" if parts else ""
+
+
+def _kind_above(picture: Picture, shown: _Shown, wires: Sequence[Wire]) -> str:
+    """What stands above wires: values where there are numbers, else the names of those that have one."""
+    if shown.at is not None:
+        return "value"
+    return "name" if any(_above(picture, shown, wire) for wire in wires) else ""

@@ -178,7 +178,7 @@ def call_op(session: Session, op: Op, arguments: Arguments) -> object:
         value = session.apply(arguments.node, arguments.frame, op, operands, **attrs)
     except (TypeError, ValueError, AttributeError):
         found = ", ".join(f"{name}={describe(attr)}" for name, attr in attrs.items())
-        raise _refusal(op.name, _op_signature(op), found, arguments) from None
+        raise _refusal(op.name, op_signature(op), found, arguments) from None
     if not isinstance(value.node.type, TupleType):
         return value
     count = len(value.node.type.items)
@@ -242,34 +242,34 @@ def _operands(op: Op, arguments: Arguments) -> tuple[list[Value], tuple[object, 
     values = arguments.values
     if op.arity is None:
         if not values or not isinstance(values[0], (list, tuple)) or not values[0]:
-            raise _refusal(op.name, _op_signature(op), f"{describe(values[0])}" if values else "nothing", arguments)
+            raise _refusal(op.name, op_signature(op), f"{describe(values[0])}" if values else "nothing", arguments)
         operands, rest = values[0], values[1:]
     else:
         operands, rest = values[: op.arity], values[op.arity :]
         if len(operands) < op.arity:
-            raise _refusal(op.name, _op_signature(op), f"{len(operands)} of its {op.arity} operands", arguments)
+            raise _refusal(op.name, op_signature(op), f"{len(operands)} of its {op.arity} operands", arguments)
     assert isinstance(operands, (list, tuple))
     for operand in operands:
         if not (isinstance(operand, (Value, bool, float)) or is_size(operand)):
             message = f"expected a tensor or a number as an operand of {op.name}, found {describe(operand)}"
-            raise failure("GC103", message, arguments.node, arguments.frame, f"{op.name}({_op_signature(op)})")
+            raise failure("GC103", message, arguments.node, arguments.frame, f"{op.name}({op_signature(op)})")
     return list(operands), rest
 
 
 def _attributes(op: Op, rest: Sequence[object], arguments: Arguments) -> dict[str, object]:
     known = op_attributes(op)
     if len(rest) > len(known):
-        raise _refusal(op.name, _op_signature(op), f"{len(arguments.values)} arguments", arguments)
+        raise _refusal(op.name, op_signature(op), f"{len(arguments.values)} arguments", arguments)
     attrs = dict(zip(known, rest, strict=False))
     for name, value in arguments.keywords.items():
         if name in attrs or name not in known:
             raise _refusal(
-                op.name, _op_signature(op), f"{name} twice" if name in attrs else f"no such argument: {name}", arguments
+                op.name, op_signature(op), f"{name} twice" if name in attrs else f"no such argument: {name}", arguments
             )
         attrs[name] = value
     missing = [name for name, default in known.items() if default is Parameter.empty and name not in attrs]
     if missing:
-        raise _refusal(op.name, _op_signature(op), f"no {', '.join(missing)}", arguments)
+        raise _refusal(op.name, op_signature(op), f"no {', '.join(missing)}", arguments)
     for name, value in attrs.items():
         if not _is_attribute(value):
             message = f"expected a static value for {name} of {op.name}, found {describe(value)}"
@@ -289,7 +289,7 @@ def _parameters(op: Op) -> Mapping[str, Parameter]:
     return signature(op.normalize or op.infer).parameters
 
 
-def _op_signature(op: Op) -> str:
+def op_signature(op: Op) -> str:
     operands = ["[x, ...]"] if op.arity is None else ["x", "y", "z"][: op.arity]
     known = op_attributes(op).items()
     return ", ".join([*operands, *(n if d is Parameter.empty else f"{n}={d!r}" for n, d in known)])

@@ -129,6 +129,7 @@ def _initializer(session: Session, arguments: Arguments) -> Initializer:
 
 
 def _instance(session: Session, arguments: Arguments) -> Instance:
+    """Make a layer whose calls share their parameters: it is called with tensors."""
     if not arguments.values or not isinstance(arguments.values[0], (Function, Instance)):
         found = describe(arguments.values[0]) if arguments.values else "nothing"
         raise failure("GC103", f"instance takes (layer, ...), found {found}", arguments.node, arguments.frame)

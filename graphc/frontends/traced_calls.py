@@ -14,6 +14,7 @@ from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.frontends.annotations import InitializerCall
 from graphc.frontends.call_sites import CallSites
+from graphc.frontends.function_docs import function_doc
 from graphc.frontends.session import failure
 from graphc.frontends.statements import run
 from graphc.frontends.values import Frame, Function, Instance, Primitive, Task, UsedModel
@@ -29,6 +30,16 @@ TRACE: ContextVar[CallSites | None] = ContextVar("trace", default=None)
 """The trace that runs now."""
 
 
+class _OwnDoc:
+    """``__doc__`` of a class, and another one of each of its instances."""
+
+    def __init__(self, doc: str | None) -> None:
+        self._doc = doc
+
+    def __get__(self, function: GraphFunction | None, owner: type) -> str | None:
+        return self._doc if function is None else function_doc(function.name, function.target)
+
+
 @dataclass(frozen=True)
 class GraphFunction:
     """A function of the language, for graph values: an operation, a function of the library, or a layer.
@@ -42,6 +53,7 @@ class GraphFunction:
 
     name: str
     target: object
+    __doc__ = _OwnDoc(__doc__)
 
     def __call__(self, *values: object, **keywords: object) -> Any:
         """Apply it at the caller's line; an initialiser outside of a trace waits for the shape of its parameter.

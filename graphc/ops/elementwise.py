@@ -228,7 +228,7 @@ _ARITHMETIC = (
         flops=2,
         convention="clip'(bound) = 1",
         alternatives={"jax": Alternative("clip'(bound) = 1/2", _SHARED_CLIP)},
-        doc="x limited to the range from low to high",
+        doc="x limited to the range from y to z",
     ),
 )
 
@@ -358,7 +358,7 @@ _WHERE = elementwise(
     "np.where(x, y, z)",
     coercion="where",
     partials=(None, lambda r, c, x, y: c, lambda r, c, x, y: OPS["logical_not"](c)),
-    doc="x where the condition holds, else y",
+    doc="y where x holds, else z",
 )
 
 _OWN_TEXTS: dict[str, Callable[..., ast.expr]] = {"neg": _negative_text, "power": _power_text, "where": _where_text}

@@ -165,7 +165,7 @@ _TRIGONOMETRY = (
         partials=(_atan2_first, _atan2_second),
         flops=20,
         convention="atan2'(0, 0) = 0",
-        doc="angle of the point (second, first operand)",
+        doc="angle of the point (y, x)",
     ),
     elementwise("sinh", lambda sp, x: sp.sinh(x), "np.sinh(x)", coercion="float", flops=12, doc="hyperbolic sine"),
     elementwise("cosh", lambda sp, x: sp.cosh(x), "np.cosh(x)", coercion="float", flops=12, doc="hyperbolic cosine"),

@@ -165,7 +165,7 @@ SOLVE = define(
             Sample((_tensor(*a), _tensor(*b)), domain=(-1.0, 1.0), made=dominant)
             for a, b in (((3, 3), (3,)), ((3, 3), (3, 2)), ((2, 3, 3), (3,)), ((2, 3, 3), (3, 2)), ((3, 3), (2, 3, 1)))
         ),
-        doc="x with a @ x = b for square a, of a vector b or of the columns of matrices",
+        doc="z with x @ z = y for square x, of a vector y or of the columns of matrices",
     )
 )
 
@@ -187,7 +187,7 @@ INV = define(
         convention="inv(singular up to rounding) raises numpy.linalg.LinAlgError",
         samples=_samples(dominant, *_SQUARES),
         batching=batch_rules.unchanged("inv"),
-        doc="the inverse of square matrices; solve(a, b) is better than inv(a) @ b",
+        doc="the inverse of square matrices; solve(x, y) is better than inv(x) @ y",
     )
 )
 

@@ -51,7 +51,7 @@ _LOGARITHMS = (
         needs=("no", "no"),
         flops=20,
         scratch=1,
-        doc="logarithm of the first operand to the base of the second",
+        doc="logarithm of x to the base y",
     ),
     elementwise(
         "hypot",
@@ -186,7 +186,7 @@ _GAMMA = (
         needs=("any", "positive"),
         flops=200,
         scratch=9,
-        doc="derivative of digamma of a whole order, the first operand",
+        doc="derivative of digamma of a whole order x, at y",
     ),
 )
 

@@ -22,6 +22,9 @@ from graphc.training.table import CELLS
 _LONGEST = 2**24
 """A first line of more characters is not one of names; whatever it is, it does not get into memory."""
 
+_OTHER_SEPARATORS = ";\t|"
+"""What stands between values in files that other programs call CSV."""
+
 
 @dataclass(frozen=True)
 class CsvTable:
@@ -58,7 +61,7 @@ class CsvTable:
 
     def lacking(self, message: str) -> GraphcError:
         """An error about the first line."""
-        return GraphcError(Diagnostic("GC511", message, _first_line(self._row(-1))))
+        return GraphcError(Diagnostic("GC511", message, _first_line(self._row(-1)), hint=self._separator_hint()))
 
     def unfit(self, message: str, row: int, column: str) -> GraphcError:
         """An error about a cell; its whole line where quotes make columns hard to count."""
@@ -68,12 +71,19 @@ class CsvTable:
             cells, place = text.split(","), self.columns.index(column)
             start = sum(len(cell) + 1 for cell in cells[:place]) + 1
             span = Span(source, span.line, start, span.line, start + max(len(cells[place]), 1))
-        return GraphcError(Diagnostic("GC512", message, span))
+        return GraphcError(Diagnostic("GC512", message, span, hint=self._separator_hint()))
 
     def _refuse_ragged(self, chunk: Sequence[Sequence[str]], start: int) -> None:
         width = len(self.columns)
         row, found = next((row, len(cells)) for row, cells in enumerate(chunk) if len(cells) != width)
-        raise _refusal(f"expected {width} values as the first line has, found {found}", self._row(start + row))
+        message = f"expected {width} values as the first line has, found {found}"
+        raise _refusal(message, self._row(start + row), self._separator_hint())
+
+    def _separator_hint(self) -> str:
+        """What to say where the first line is one name for graphc and several for whoever wrote it."""
+        (name, *others) = self.columns
+        found = next((separator for separator in _OTHER_SEPARATORS if separator in name), "")
+        return f"the separator of {self.name} seems to be {found!r}, expected ','" if found and not others else ""
 
     def _row(self, row: int) -> Source:
         """The lines of a row; -1 is that of the names."""
@@ -180,9 +190,9 @@ def _undecodable(name: str, file: IO[bytes]) -> GraphcError:
     raise AssertionError("all lines are UTF-8")
 
 
-def _refusal(message: str, source: Source) -> GraphcError:
+def _refusal(message: str, source: Source, hint: str = "") -> GraphcError:
     """An error about a line of a file."""
-    return GraphcError(Diagnostic("GC513", message, _first_line(source)))
+    return GraphcError(Diagnostic("GC513", message, _first_line(source), hint=hint))
 
 
 def _first_line(source: Source) -> Span:

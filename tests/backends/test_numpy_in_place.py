@@ -42,9 +42,30 @@ def body(model: graphc.Model, function: str = "value_and_grad") -> str:
 
 def test_layers_that_are_wide_are_computed_in_place() -> None:
     text = body(graphc.compile(WIDE))
-    assert "    h = X @ dense_W\n    h += dense_b\n    np.maximum(h, 0.0, out=h)\n" in text
-    assert "    np.tanh(tanh_1, out=tanh_1)\n" in text
+    assert "    add_1 = X @ dense_W\n    add_1 += dense_b\n    h = np.maximum(add_1, 0.0, out=add_1)\n" in text
+    assert "    tanh_1 = np.tanh(add_2, out=add_2)\n" in text
     assert "    d_h *= h > 0.0\n" in text
+
+
+def test_a_name_of_the_model_holds_nothing_else_before() -> None:
+    text = body(
+        graphc.compile("X: Input[N, 512]\nb: Input[512]\nh: Output = exp(2 - (b + X * X))", gradient=False), "h"
+    )
+    assert "add_1 = X * X\n    add_1 += b\n    sub_1 = np.subtract(2.0, add_1, out=add_1)\n" in text
+    assert "    h = np.exp(sub_1, out=sub_1)\n    return h" in text
+
+
+def test_all_names_of_an_array_are_forgotten_together() -> None:
+    """The array is free only when the name that it was made under is gone too."""
+    text = body(graphc.compile(WIDE))
+    assert "    del add_2, tanh_1\n" in text
+
+
+def test_the_other_name_of_a_value_stands_where_it_is_complete() -> None:
+    text = body(
+        graphc.compile("X: Input[N, 512]\nh = tanh(X @ X.T @ X)\nk = h\nz: Output = h + k", gradient=False), "z"
+    )
+    assert "h = np.tanh(matmul_1, out=matmul_1)  # also k\n" in text
 
 
 def test_layers_that_are_not_stay_one_expression() -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import graphc
+from graphc.backends import numpy_comments
 from graphc.backends.numpy_module import Program, emit_module, load_module
 from graphc.builder import Builder
 from graphc.errors import GraphcError
@@ -397,6 +398,23 @@ def test_arithmetic_sizes_are_solved_and_checked() -> None:
         alone.f(np.ones(4))
 
 
+def test_checks_of_sizes_are_short_and_compute_a_size_once() -> None:
+    text = "x: Input[N]\nlonger_name: Input[N * (N + 1) // 2]\nsize = sum(x)\nf: Output = size + sum(longer_name)"
+    model = graphc.compile(text, gradient=False)
+    lines = model.source_text.splitlines()
+    start = lines.index("    size_2 = (N * N + N) // 2")
+    assert lines[start + 1 : start + 6] == [
+        "    if longer_name.shape[0] != size_2:",
+        "        raise ValueError(",
+        '            f"f(): longer_name has shape {longer_name.shape}, "',
+        '            f"expected ((N**2 + N)//2,) with {size_2} on axis 0  [<model>:2]"',
+        "        )",
+    ]
+    assert model.module.f(x=np.ones(2), longer_name=np.ones(3)) == 5.0
+    with pytest.raises(ValueError, match=r"longer_name has shape \(4,\), expected .* with 3 on axis 0  \[<model>:2\]"):
+        model.module.f(x=np.ones(2), longer_name=np.ones(4))
+
+
 def test_a_size_that_no_shape_tells_is_an_error() -> None:
     with pytest.raises(GraphcError) as raised:
         module_of("x: Input[N*M]\nf: Output = sum(x) * N\n", loss=())
@@ -651,3 +669,19 @@ def test_a_saved_array_is_converted_once() -> None:
     m = built(model, loss=())
     assert emit_source(m).count(".astype(x.dtype, copy=False)") == 1
     assert m.f(np.zeros(2, np.float32)).dtype == np.float32
+
+
+def test_a_value_of_two_lines_stands_under_the_one_that_names_it() -> None:
+    text = "x: Input[N]\nrow = exp(x)[:, None]\ncolumn = exp(x)\nf: Output = sum(row * column)\n"
+    lines = graphc.compile(text, gradient=False).source_text.splitlines()
+    assert lines[lines.index("    column = np.exp(x)") - 1] == "    # column = exp(x)  [<model>:3]"
+    assert lines[lines.index("    row = column[:, None]") - 1] == "    # row = exp(x)[:, None]  [<model>:2]"
+
+
+@pytest.mark.parametrize(
+    "line", ["a, column = 1, exp(x)", "column: Output = exp(x)", "  column=exp(x)", "column , b = exp(x), 2"]
+)
+def test_lines_that_name_a_value(line: str) -> None:
+    assert "column" in numpy_comments._assigned(line)
+    assert "column" not in numpy_comments._assigned(line.replace("column", "columns"))
+    assert not numpy_comments._assigned("column == exp(x)") and not numpy_comments._assigned("row * column, 1)")

@@ -125,3 +125,20 @@ def test_no_name_makes_graphviz_complain(name: str, capfd: pytest.CaptureFixture
     graph = b.finish({name + "f": (y * x).node})
     layout(dot(differentiate(graph, [name + "f"], {name: x.node}), title=name), "svg")
     assert [line for line in capfd.readouterr().err.splitlines() if not line.startswith("Fontconfig")] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("f: Output = (x + y) * z", "below the wire: gradient ∂f/∂wire"),
+        ("g = x + y\nf: Output = g * z", "above the wire: name   ·   below the wire: "),
+    ],
+)
+def test_without_numbers_the_legend_says_what_there_is(text: str, start: str) -> None:
+    model = graphc.compile(f"x: Input\ny: Input\nz: Input\n{text}")
+    assert legend(dot(model.joint)).startswith(start)
+    assert legend(dot(model.at(x=1, y=2, z=3))).startswith("above the wire: value   ·   below the wire: ")
+
+
+def legend(text: str) -> str:
+    return re.sub("<[^<>]+>", "", text.partition("<<BR/>")[2].partition("> labelloc")[0])

@@ -137,7 +137,8 @@ def train_step(params, state, X, y):
     """The parameters and the state after a step of adam, and loss before it."""
     params, state, X, y = _checked_with_state("train_step", params, state, X=X, y=y)
     W1, W2 = params["W1"], params["W2"]
-    steps_done, m_W1, v_W1 = state["steps_done"], state["m_W1"], state["v_W1"]
+    steps_done = state["steps_done"]
+    m_W1, v_W1 = state["m_W1"], state["v_W1"]
     m_W2, v_W2 = state["m_W2"], state["v_W2"]
     N = X.shape[0]
 

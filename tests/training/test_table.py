@@ -121,6 +121,29 @@ def test_bad_files_are_refused_at_their_place(
     assert message in found.message
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("X0;X1;y\n1;2;0\n", "the separator of d.csv seems to be ';', expected ','"),
+        ("X0\tX1\ty\n1\t2\t0\n", "the separator of d.csv seems to be '\\t', expected ','"),
+        ("X0,y\n1,0\n", ""),
+        ("X\n1\n", ""),
+    ],
+)
+def test_files_with_other_separators_are_known(tmp_path: Path, text: str, hint: str) -> None:
+    with pytest.raises(GraphcError) as caught:
+        read(tmp_path, text)
+    assert caught.value.diagnostics[0].hint == hint
+
+
+@pytest.mark.parametrize("row", ["1;2", "1,5;2,5", "'a';2"])
+def test_other_separators_are_known_where_one_column_would_do(tmp_path: Path, row: str) -> None:
+    (tmp_path / "d.csv").write_text(f"a;b\n{row}\n")
+    with pytest.raises(GraphcError) as caught:
+        list(dataset_of(graphc.compile("X: Input[N, K]\nloss: Output = mean(X * X)"), tmp_path / "d.csv"))
+    assert "seems to be ';'" in caught.value.diagnostics[0].hint
+
+
 def test_an_unknown_label_is_refused(tmp_path: Path) -> None:
     with pytest.raises(GraphcError) as caught:
         read(tmp_path, HEADER + "1,2,cat\n1,2,cow\n", labels={"y": ["cat", "dog"]})
