@@ -149,6 +149,8 @@ def _at(place: str) -> str:
 
 
 def _array_of(function: str, table: dict[str, Any], name: str, value: Any) -> Any:
+    if np.ma.is_masked(value):
+        raise TypeError(f"{function}(): {name} has masked elements, expected none{_at(table[name][2])}")
     try:
         return np.asarray(value)
     except ValueError as error:

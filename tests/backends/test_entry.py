@@ -37,6 +37,11 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"y": np.array([0.0, 1.0])}, TypeError, "y is float64, expected integers  [model.gc:2]"),
     ({"y": np.array([0, 2**63], np.uint64)}, TypeError, "y is uint64, expected numbers that int64 can hold"),
     ({"on": np.array([0, 1])}, TypeError, "on is int64, expected bool  [model.gc:3]"),
+    (
+        {"X": np.ma.masked_less(np.ones((2, 4)), 2)},
+        TypeError,
+        "X has masked elements, expected none  [model.gc:1]",
+    ),
     ({"X": np.ones((2, 4), complex)}, TypeError, "X is complex128, expected float32 or float64  [model.gc:1]"),
     ({"X": [["a"] * 4] * 2}, TypeError, "X is <U1, expected float32 or float64  [model.gc:1]"),
     ({"X": None}, TypeError, "X is object, expected float32 or float64  [model.gc:1]"),
@@ -146,7 +151,7 @@ def test_layouts_tell_the_dicts_apart() -> None:
 def test_subclasses_are_plain_arrays_also_after_a_good_call() -> None:
     m = module_of("x: Input[2, 2]\ny: Output = x * x\n", loss=())
     x = np.array([[1.0, 2.0], [3.0, 4.0]])
-    for given in (x, np.matrix(x), np.ma.masked_array(x, x > 2), x):
+    for given in (x, np.matrix(x), np.ma.masked_array(x, x > 9), x):
         found = m.y(given)
         assert type(found) is np.ndarray
         np.testing.assert_array_equal(found, x * x)

@@ -221,6 +221,8 @@ def _at(place):
 
 
 def _array_of(function, table, name, value):
+    if np.ma.is_masked(value):
+        raise TypeError(f"{function}(): {name} has masked elements, expected none{_at(table[name][2])}")
     try:
         return np.asarray(value)
     except ValueError as error:
