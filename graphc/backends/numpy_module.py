@@ -157,6 +157,7 @@ def emit_module(program: Program) -> str:
     styles = (program.optimize, program.reassociate)
     doc = module_docstring(program.raw, program.provenance, conventions, _lacking(program), *styles)
     standard = ["import base64"] if any("base64." in line for block in blocks for line in block) else []
+    standard += ["import contextlib"] if [*KEPT] in blocks else []
     standard += ["import math"] if any("math.isfinite(" in line for block in functions for line in block) else []
     standard += ["import sys"] if [*KEPT] in blocks else []
     standard += ["from typing import NamedTuple"] if outputs else []

@@ -13,11 +13,11 @@ abs aiter all anext any ascii bin bool breakpoint bytearray bytes callable chr c
 credits delattr dict dir divmod enumerate eval exec exit filter float format frozenset getattr globals hasattr hash help
 hex id input int isinstance issubclass iter len license list locals map max memoryview min next object oct open ord pow
 print property quit range repr reversed round set setattr slice sorted staticmethod str sum super tuple type vars zip
-ArithmeticError TypeError ValueError
+ArithmeticError MemoryError TypeError ValueError
 """
 _MODULE_NAMES = """
-np base64 math sys NamedTuple Outputs init_params forward backward value_and_grad evaluate params residuals rng rest
-dtype _INPUTS _PARAMS _STATE _PASSED _GRAPH _BLOCK _WORK
+np base64 contextlib math sys NamedTuple Outputs init_params forward backward value_and_grad evaluate params residuals
+rng rest dtype _INPUTS _PARAMS _STATE _PASSED _GRAPH _BLOCK _WORK
 """
 BUILTINS = frozenset(_BUILTINS.split())
 MODULE_NAMES = frozenset(_MODULE_NAMES.split())

@@ -34,7 +34,8 @@ KEPT = (
     'if sys.platform == "linux":',
     "    # The C library returns freed arrays to the system, and every call pays for new pages,",
     "    # until as much as this has been freed at once; from then on it keeps them.",
-    "    np.empty(2**25 - 2**14, np.uint8)",
+    "    with contextlib.suppress(MemoryError):",
+    "        np.empty(2**25 - 2**14, np.uint8)",
 )
 """Of the GNU C library ``mallopt(3)`` tells, at ``M_MMAP_THRESHOLD``, that what is freed moves its limit."""
 WIDE = 2**14

@@ -281,3 +281,21 @@ def test_freed_arrays_are_used_again(tmp_path: Path) -> None:
         command = [sys.executable, "-B", "-c", FAULTS]
         faults.append(int(subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout))
     assert faults[0] < 1_000 < 10_000 < faults[1]
+
+
+LIMITED = """
+import resource
+from pathlib import Path
+import numpy as np
+lines = Path("/proc/self/status").read_text().splitlines()
+held = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData"))
+resource.setrlimit(resource.RLIMIT_DATA, (held + 2**23, held + 2**23))
+import chain
+print(chain.value_and_grad(np.zeros(3), np.zeros(3), np.zeros(3))[0])
+"""
+
+
+def test_a_module_with_little_memory(tmp_path: Path) -> None:
+    graphc.compile(CHAIN).write(tmp_path / "chain.py")
+    done = subprocess.run([sys.executable, "-c", LIMITED], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == "0.0\n", done.stderr

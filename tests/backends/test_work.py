@@ -402,7 +402,8 @@ def test_a_call_that_fails_leaves_nothing_behind() -> None:
 
 
 def test_outputs_may_be_called_as_what_modules_import_and_keep() -> None:
-    text = "X: Input[N, 1000]\nw: Param[1000] = normal()\nsys: Output = mean(X @ w)\n_STATE: Output = 2.0 * w"
+    text = "X: Input[N, 1000]\nw: Param[1000] = normal()\nsys: Output = mean(X @ w)\n_STATE: Output = 2.0 * w\n"
+    text += "contextlib: Output = w + 1.0\nMemoryError: Output = w + 2.0"
     module: Any = graphc.compile(text, loss="sys", optimizer="adam", optimize="speed").module
     params, X = module.init_params(0), np.ones((3, 1000))
     assert module.sys_(params, X) == module.train_step(params, module.init_state(params), X)[2]
