@@ -1,7 +1,7 @@
 """Functions with which generated modules of the style ``speed`` use memory again, copied like those of `runtime`.
 
 ``_BLOCK`` and ``_WORK`` are the module's own: how many elements the widest array of a block has, and the work arrays of
-the last call of each function, and of each function of a block.
+the last call of each function, and of each function of a block, and what the last step changed in place.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _given(function: str, out: Any, like: dict[str, Any], arguments: Sequence[An
 def _overlap(written: list[Any], read: Sequence[Any]) -> bool:
     """Whether arrays to write to have memory in common with each other or with what is read: as views of one array."""
     arrays = [*written, *read]
-    owners = [array if array.base is None else array.base for array in arrays if array.shape]
+    owners = [_owner(array) for array in arrays if array.shape]
     own = {id(owner) for owner in owners[: len(written)]}
     apart = len(own) == len(written) and own.isdisjoint(map(id, owners[len(written) :]))
     # What is no array's own memory, as that of a file or of another library, may be in that of any other.
@@ -110,7 +110,8 @@ def _given_pair(function: str, out: Any, params: Any, state: Any, *inputs: Any) 
     if not isinstance(out, (tuple, list)) or len(out) != 2:
         raise ValueError(f"{function}(): out is a {type(out).__name__}, expected a pair like (params, state)")
     old = [array for entries in (params, state) for array in entries.values() if array.shape]
-    if _are_same(out, (params, state)) and all(array.flags.carray for array in old) and not _overlap(old, inputs):
+    same = (out[0] is params and out[1] is state) or _are_same(out, (params, state))
+    if same and _are_apart(function, old, inputs):
         return [*out]
     first = _given(function, out[0], params, [*old, *inputs], "params of out")
     taken = [first[key] for key, array in params.items() if array.shape]
@@ -126,3 +127,28 @@ def _are_same(out: Any, old: Sequence[dict[str, Any]]) -> bool:
             if array.shape and given[name] is not array:
                 return False
     return True
+
+
+def _are_apart(function: str, arrays: list[Any], inputs: Sequence[Any]) -> bool:
+    """Whether arrays can be changed where they are while inputs are read: those of the last call, or others."""
+    ids = [*map(id, arrays)]
+    known, owners, _ = _WORK.get((function, "in place"), (None, (), ()))
+    if ids == known and all(_is_own(x) and id(_owner(x)) not in owners for x in inputs if x.shape):
+        return True
+    if not all(array.flags.carray for array in arrays) or _overlap(arrays, inputs):
+        return False
+    if all(map(_is_own, arrays)):
+        # As long as they are kept, no other array has the identity of one of them.
+        _WORK[function, "in place"] = ids, {id(_owner(array)) for array in arrays}, arrays
+    return True
+
+
+def _owner(array: Any) -> Any:
+    """The array whose memory an array is a view of, or itself."""
+    return array if array.base is None else array.base
+
+
+def _is_own(array: Any) -> bool:
+    """Whether an array is in memory of NumPy, of which no other array can be a part without showing it."""
+    owner = _owner(array)
+    return type(owner) is np.ndarray and bool(owner.flags.owndata)

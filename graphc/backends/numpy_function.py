@@ -25,7 +25,7 @@ from graphc.backends.numpy_sizes import (
 )
 from graphc.backends.numpy_spelling import Spelling
 from graphc.backends.numpy_statements import Body, Checks
-from graphc.backends.numpy_work import Room
+from graphc.backends.numpy_work import GIVEN_PAIR, Room
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.graph import Graph, Node
@@ -277,7 +277,7 @@ class EntryFunction:
             return []
         target, given = ", ".join(self.given), [quoted(self.name), self.out]
         if self.results.replaced:
-            return joined_lines(f"{target} = _given_pair(", [*given, *self._dicts(), *arguments], ")")
+            return joined_lines(f"{target} = {GIVEN_PAIR}(", [*given, *self._dicts(), *arguments], ")")
         names = [*self.results.outputs[0]]
         values = [f"params[{quoted(name)}]" if name in self.params else self.scope.arguments[name] for name in names]
         pairs = [f"{quoted(name)}: {value}" for name, value in zip(names, values, strict=True)]

@@ -25,11 +25,13 @@ from graphc.tensor_type import TensorType
 
 BORROWED = "_borrowed"
 """The function that gives work arrays; what it gives goes back into ``_WORK``."""
+GIVEN_PAIR = "_given_pair"
+"""The function that gives a step of training its arrays, and keeps those that it changes where they are."""
 _BLOCK = (
     "# Elements of a block: few enough for the cache, and enough to make calling NumPy for each block cheap.",
     "_BLOCK = 64_000",
 )
-_WORK = ("# Work arrays that no call is using.", "_WORK = {}")
+_WORK = ("# Work arrays that no call is using, and arrays that the last step changed in place.", "_WORK = {}")
 KEPT = (
     'if sys.platform == "linux":',
     "    # The C library returns freed arrays to the system, and every call pays for new pages,",
@@ -104,7 +106,7 @@ def state_lines(functions: Iterable[Sequence[str]]) -> list[str]:
     """What a module with some functions keeps between calls."""
     lines = [line for function in functions for line in function]
     blocks = any(f"{BLOCKWISE}(" in line for line in lines)
-    works = blocks or any(f"{BORROWED}(" in line for line in lines)
+    works = blocks or any(f"{name}(" in line for line in lines for name in (BORROWED, GIVEN_PAIR))
     return [*(_BLOCK if blocks else ()), *(_WORK if works else ())]
 
 

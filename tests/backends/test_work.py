@@ -430,3 +430,26 @@ def test_scalars_are_returned_as_they_are() -> None:
     state = module.init_state(params)
     assert module.train_step(params, state, out=(params, state)) == module.train_step(params, state)
     assert "_given" not in graphc.compile(text, optimize="speed", optimizer="momentum").source_text
+
+
+def test_steps_in_place_are_checked_also_after_a_good_one() -> None:
+    """What is known of the parameters, that they are apart, says nothing of other inputs and other parameters."""
+    text = "X: Input[4, 4]\nw: Param[4, 4] = zeros()\nv: Param[4] = zeros()\nloss: Output = mean(square(X * w - v))"
+    module: Any = graphc.compile(text, optimizer="adam", optimize="speed").module
+    rng = np.random.default_rng(0)
+    params = {"w": rng.normal(size=(4, 4)), "v": rng.normal(size=4)}
+    good = rng.normal(size=(4, 4))
+    params, state, _ = module.train_step(params, module.init_state(params), good)
+    for _ in range(3):
+        params, state, _ = module.train_step(params, state, good, out=(params, state))
+    w = params["w"]
+    for bad in (w, w.T, w[::-1], np.frombuffer(w).reshape(4, 4), np.lib.stride_tricks.as_strided(w, strides=(0, 8))):
+        with pytest.raises(ValueError, match="whose memory is there twice, or an argument"):
+            module.train_step(params, state, bad, out=(params, state))
+        module.train_step(params, state, good, out=(params, state))
+    for wrong in ({**params, "w": np.asfortranarray(w)}, {**params, "v": w[0]}):
+        with pytest.raises(ValueError, match=r"not contiguous|there twice"):
+            module.train_step(wrong, state, good, out=(wrong, state))
+    w.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        module.train_step(params, state, good, out=(params, state))
