@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 
 from graphc.backends.numpy_comments import model_lines
 from graphc.backends.numpy_indices import range_checks
-from graphc.backends.numpy_layout import INDENT, WIDTH, call_lines, joined_lines, quoted, target_text
+from graphc.backends.numpy_layout import INDENT, WIDTH, joined_lines, quoted, target_text
 from graphc.backends.numpy_lines import statement_lines
 from graphc.backends.numpy_names import Names
 from graphc.backends.numpy_scalars import checked_late
-from graphc.backends.numpy_scan import Function, assignment
+from graphc.backends.numpy_scan import Function, Statement, assignment
 from graphc.backends.numpy_sizes import (
     Binding,
     Leaf,
@@ -29,7 +29,7 @@ from graphc.backends.numpy_work import GIVEN_PAIR, Room
 from graphc.diagnostics import Diagnostic
 from graphc.errors import GraphcError
 from graphc.graph import Graph, Node
-from graphc.numpy_text import call, float_dtype, literal, method, subscript
+from graphc.numpy_text import float_dtype, literal, method, subscript
 from graphc.op import OPS
 from graphc.partition import reached
 from graphc.size import Size, size_names
@@ -207,6 +207,9 @@ class EntryFunction:
             Named sizes that it needs beside those of its statements.
         """
         late = self._is_checked_late(returning)
+        if late:
+            arguments = self._arguments()
+            self.body.statements = checked_late(self.body.statements, arguments, self._check(arguments))
         statements = self._statements(returning)
         directions = self._direction_lines()
         sizes = self._sizes(carried)
@@ -221,7 +224,7 @@ class EntryFunction:
             for line in condition_lines(self.name, condition, place, self._size_text, self._local_size)
         ]
         entry = [INDENT + line for line in (*sizes.lines, *conditions)]
-        arguments = [self.scope.arguments[name] for name in self.inputs]
+        arguments = self._arguments()
         further = [self.direction.argument] if self.direction else []
         signature = [*self._dicts(), *further, *arguments, *([f"{self.out}=None"] if self.out else [])]
         start = [
@@ -237,18 +240,16 @@ class EntryFunction:
         separator = [""] if begun and self.body.statements else []
         return [*start, *separator, *statements]
 
+    def _arguments(self) -> list[str]:
+        """What the inputs that it takes are called."""
+        return [self.scope.arguments[name] for name in self.inputs]
+
     def _is_checked_late(self, returning: Returning) -> bool:
         """Whether arguments that are floats need no check, and others get it before NumPy computes with them."""
-        arguments = [self.scope.arguments[name] for name in self.inputs]
         given = any(node in self.body.leaves for node in self.graph.outputs.values())
-        if not self.body.in_floats or given or self._dicts() or self.direction:
+        if not self.body.in_floats or given or self._dicts() or self.direction or len(self.inputs) > _FEW:
             return False
-        if any(self.spelling.float_text in line for line in returning(self.spelling)) or len(arguments) > _FEW:
-            return False
-        check = call("_checked", self.name, **{name: ast.Name(name, ast.Load()) for name in arguments})
-        statement = assignment(target_text(arguments), check, ())
-        self.body.statements = checked_late(self.body.statements, arguments, statement)
-        return True
+        return not any(self.spelling.float_text in line for line in returning(self.spelling))
 
     def _room(self, results: Results | None, names: Names) -> Room | None:
         """Where large arrays are put; results that the caller may give arrays for go into these."""
@@ -343,14 +344,17 @@ class EntryFunction:
     def _size_text(self, size: Size) -> str:
         return self.spelling(literal(size))
 
-    def _check_lines(self, arguments: Sequence[str]) -> list[str]:
+    def _check(self, arguments: Sequence[str]) -> Statement:
+        """The check of the arguments, which makes arrays of one type of them."""
         dicts = self._dicts()
-        targets = [*dicts, *arguments]
-        if not targets:
-            return []
-        given = [quoted(self.name), *dicts, *(f"{name}={name}" for name in arguments)]
         check = ("_checked", "_checked_with_params", "_checked_with_state")[len(dicts)]
-        return call_lines(targets, check, given)
+        given = [ast.Constant(self.name), *(ast.Name(name, ast.Load()) for name in dicts)]
+        named = [ast.keyword(name, ast.Name(name, ast.Load())) for name in arguments]
+        value = ast.Call(ast.Name(check, ast.Load()), given, named)
+        return assignment(target_text([*dicts, *arguments]), value, ())
+
+    def _check_lines(self, arguments: Sequence[str]) -> list[str]:
+        return statement_lines([self._check(arguments)], self.spelling) if self._dicts() or arguments else []
 
     def _dicts(self) -> list[str]:
         """The arguments that are dicts."""

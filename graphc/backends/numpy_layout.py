@@ -72,15 +72,6 @@ def target_text(names: Sequence[str]) -> str:
     return f"({names[0]},)" if len(names) == 1 else ", ".join(names)
 
 
-def call_lines(targets: Sequence[str], function: str, arguments: Sequence[str]) -> list[str]:
-    """A call whose results are unpacked into variables, which may be so many that each has a line."""
-    lines = joined_lines(f"{target_text(targets)} = {function}(", arguments, ")")
-    if len(lines[0]) <= WIDTH:
-        return lines
-    opening = joined_lines("(", targets, f") = {function}(")
-    return [*opening, *(f"{INDENT * 2}{argument}," for argument in arguments), f"{INDENT})"]
-
-
 def filled_lines(items: Iterable[str], separator: str, limit: int = WIDTH) -> list[str]:
     """Items side by side, in as few lines as fit."""
     lines: list[str] = []

@@ -49,7 +49,8 @@ def _assignment_lines(statement: Statement, spelling: Spelling, indent: str) -> 
     if len(line) <= WIDTH:
         lines = [line]
     elif len(indent + statement.start) > WIDTH and ", " in statement.target:
-        lines = joined_lines("(", statement.target.split(", "), f") = {spelling.filled(statement.text)}", indent)
+        names = [f"{indent}{INDENT}{name}," for name in statement.target.split(", ")]
+        lines = [f"{indent}(", *names, *expression_lines(") = ", statement.value, spelling, indent)]
     else:
         lines = expression_lines(statement.start, statement.value, spelling, indent)
     also = f"  # also {', '.join(statement.also)}" if statement.also else ""

@@ -147,7 +147,8 @@ def emit_module(program: Program) -> str:
     if program.raw.inputs or program.raw.params:
         blocks += [tables, [*PASSED]]
     blocks += [state] if (state := state_lines(functions)) else []
-    blocks += [[*KEPT]] if _has_wide_arrays(program, scope) else []
+    kept = _has_wide_arrays(program, scope)
+    blocks += [[*KEPT]] if kept else []
     blocks += helpers
     # A saved array is made when the module is loaded, after the function that makes it.
     blocks += [constants] if constants else []
@@ -157,9 +158,9 @@ def emit_module(program: Program) -> str:
     styles = (program.optimize, program.reassociate)
     doc = module_docstring(program.raw, program.provenance, conventions, _lacking(program), *styles)
     standard = ["import base64"] if any("base64." in line for block in blocks for line in block) else []
-    standard += ["import contextlib"] if [*KEPT] in blocks else []
+    standard += ["import contextlib"] if kept else []
     standard += ["import math"] if any("math.isfinite(" in line for block in functions for line in block) else []
-    standard += ["import sys"] if [*KEPT] in blocks else []
+    standard += ["import sys"] if kept else []
     standard += ["from typing import NamedTuple"] if outputs else []
     imports = [*standard, *([""] if standard else []), "import numpy as np"]
     head = "\n".join([doc, "", *imports])

@@ -268,3 +268,14 @@ def test_results_that_are_arguments_and_numbers() -> None:
                 same(found, wanted)
             else:
                 assert [*map(type, found[0])] == [*map(type, wanted[0])]
+
+
+def test_inputs_may_be_called_as_what_writes_modules_calls_its_own() -> None:
+    names = ("function", "operands", "keywords", "name", "value")
+    text = "\n".join(
+        [*(f"{name}: Input" for name in names), f"loss: Output = sin(exp({' * '.join(names)})) * cos(function)"]
+    )
+    readable, fast = both(text)
+    assert "value_and_grad" in in_floats(fast)
+    given = dict(zip(names, (0.5, 0.7, 0.9, 1.1, 1.3), strict=True))
+    same(fast.module.value_and_grad(**given)[0], readable.module.value_and_grad(**given)[0])  # type: ignore[attr-defined]
